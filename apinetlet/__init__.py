@@ -1,0 +1,1 @@
+"""The daemon that maps networking objects of one cluster into another."""

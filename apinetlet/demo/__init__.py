@@ -1,0 +1,1 @@
+"""The daemon on two embedded API servers."""

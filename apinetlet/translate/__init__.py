@@ -1,0 +1,1 @@
+"""Source and what is known, to desired target and status."""

@@ -1,0 +1,1 @@
+"""Provider IDs, read and written."""

@@ -1,0 +1,1 @@
+"""An asyncio framework for Kubernetes controllers."""

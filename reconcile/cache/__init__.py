@@ -1,0 +1,1 @@
+"""A local copy that is always some true past."""

@@ -1,0 +1,1 @@
+"""Queues, services and time: knows no Kubernetes."""

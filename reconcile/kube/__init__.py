@@ -1,0 +1,1 @@
+"""One API server as a client sees it."""

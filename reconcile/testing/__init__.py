@@ -1,0 +1,1 @@
+"""The public testing kit: virtual time, faults, an API server in the process."""
