@@ -1,0 +1,55 @@
+# Every target sets up what it needs and works as the first command typed on a fresh clone.
+PYTHON ?= $(shell tools/find-python)
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+READY   = $(VENV)/.ready
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+ARGS   ?=
+# The sample of the long runs that `make test` takes is drawn by this seed; `make test SEED=…` repeats one.
+SEED   ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+export SEED
+
+.PHONY: help demo test test-quick test-real proof lint format bench envtest clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { tools/find-python; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)   ## the daemon between two embedded API servers, as a live table
+	@$(BIN)/apinetlet demo --once $(ARGS)
+
+test: $(READY)   ## every test that needs no real API server, on all cores, in random order
+	@echo "seed $(SEED)"
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not real and not proof" --randomly-seed=$(SEED) $(ARGS)
+
+test-quick: $(READY)  ## the quick part of it, for the other Python versions
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not real and not proof and not slow" --randomly-seed=$(SEED) $(ARGS)
+
+envtest:         ## build a real kube-apiserver and etcd once, into a cache folder
+	@tools/envtest/build.sh
+
+test-real: $(READY)   ## every test that needs a real kube-apiserver
+	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m "real and not proof" $(ARGS)
+
+proof: $(READY)  ## the long runs: exhaustive exploration, chaos on real servers; prints command, seed and figures
+	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m proof -s -rA --randomly-seed=$(SEED) $(ARGS)
+
+lint: $(READY)   ## style and strict types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY) ## put the code into its style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY)  ## micro benchmarks, beside the last recorded figures
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:           ## remove what the targets above made here
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
