@@ -80,7 +80,7 @@ class Resource(Generic[T]):
         return f"<Resource {self.kind} {self.api_version}>"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _codec(resource: Resource[Any]) -> "Codec[Any]":
     from reconcile.kube.codec import Codec
 
