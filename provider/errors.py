@@ -7,7 +7,7 @@ class ProviderIDError(ValueError):
     text: str
 
 
-class BadScheme(ProviderIDError):  # noqa: N818
+class BadScheme(ProviderIDError):
     """The text does not start with ``expected``, the scheme and ``://`` of the generation that was asked for."""
 
     def __init__(self, text: str, expected: str) -> None:
@@ -19,7 +19,7 @@ class BadScheme(ProviderIDError):  # noqa: N818
         return f"provider ID {self.text!r} does not start with {self.expected!r}"
 
 
-class BadPart(ProviderIDError):  # noqa: N818
+class BadPart(ProviderIDError):
     """A part is missing, empty or invalid, or there is one too many; the leftmost of them is named.
 
     ``position`` counts from 0: namespace, name, ref, uid; 4 is what stands after the uid. ``value`` is the part as it
