@@ -1,0 +1,75 @@
+"""What the words of the command line ask for: the daemon, the demo, help or the version.
+
+Exit status: 0 done, 1 it failed or a required flag is missing (as the Go daemon does), 2 the words cannot be read.
+Whatever goes wrong is one line on stderr that says what, where and what to do.
+"""
+
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+from apinetlet import flags, logs
+from apinetlet.flags import FlagError
+from apinetlet.settings import Settings
+
+USAGE = """\
+apinetlet maps the networking objects of a source cluster into an api-net cluster, and reports back.
+
+  apinetlet --api-net-namespace NAMESPACE [flags]   run the daemon
+  apinetlet demo [--once] [flags]                   watch it between two embedded API servers
+  apinetlet version                                 print the version
+
+Flags are spelled as the Go daemon spells them: one dash or two, --flag=value or --flag value.
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Do what ``words`` (by default the process's own) ask for. Answers the exit status."""
+    words = sys.argv[1:] if words is None else words
+    try:
+        match words:
+            case ["version", *_]:
+                print(f"apinetlet {importlib.metadata.version('apinetlet')}, generations onmetal and ironcore")
+                return 0
+            case ["demo", *rest]:
+                return _demo(rest)
+            case _ if any(word in {"-h", "-help", "--help", "help"} for word in words):
+                print(f"{USAGE}\n{flags.describe(flags.flags_of(Settings))}")
+                return 0
+        return _daemon(words)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _daemon(words: Sequence[str]) -> int:
+    try:
+        settings, rest = flags.parse(words, Settings)
+        if rest:
+            raise FlagError(f"unexpected word {rest[0]!r}: flags start with a dash, --help lists them")
+        logs.configure(settings)
+    except FlagError as error:
+        return _complain(error, status=2)
+    try:
+        settings = settings.check()
+    except FlagError as error:
+        return _complain(error, status=1)
+    from apinetlet import app  # only now: help and mistakes should not wait for it
+
+    return app.main(settings)
+
+
+def _demo(words: Sequence[str]) -> int:
+    from apinetlet.demo import main as demo
+
+    try:
+        settings, rest = flags.parse(words, demo.DemoSettings)
+        if rest:
+            raise FlagError(f"unexpected word {rest[0]!r}: the demo takes only flags")
+    except FlagError as error:
+        return _complain(error, status=2)
+    return demo.main(settings)
+
+
+def _complain(error: Exception, *, status: int) -> int:
+    print(f"apinetlet: {error}", file=sys.stderr)
+    return status

@@ -1,0 +1,165 @@
+"""Log lines: one sentence plus facts, written as the Go daemon's logger (zap) writes them.
+
+Everything in the package logs through the standard library with templates such as ``"Deleted kind=%s name=%s"``: the
+words are the sentence, each ``key=%s`` is a fact. The formatters take the two apart again, so that the JSON encoder
+writes facts as fields and nothing has to be logged twice.
+"""
+
+import datetime as dt
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+import orjson
+from attrs import frozen
+
+from apinetlet.flags import FlagError
+from apinetlet.settings import Settings
+
+_FACT = re.compile(r"\s*\b(\w+)=%[sdrfg]|\s*\b(\w+)=%\.\d+f")
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "panic": logging.CRITICAL,
+}
+_NAMES = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    logging.WARNING: "warn",
+    logging.ERROR: "error",
+    logging.CRITICAL: "panic",
+}
+_NEVER = logging.CRITICAL + 10
+
+
+def sentence_and_facts(record: logging.LogRecord) -> tuple[str, Mapping[str, Any]]:
+    """Take a record apart. A template with other placeholders than ``key=%s`` is a sentence as a whole."""
+    template = str(record.msg)
+    names = [first or second for first, second in _FACT.findall(template)]
+    if (
+        not names
+        or not isinstance(record.args, tuple)
+        or template.count("%") != len(names) != 0
+        or len(names) != len(record.args)
+    ):
+        return record.getMessage(), {}
+    return _FACT.sub("", template).strip(), dict(zip(names, record.args, strict=True))
+
+
+@frozen
+class Encoding:
+    """How a line is written."""
+
+    time: Callable[[float], Any]
+    """Seconds since the epoch, to what stands in the line."""
+    stack_from: int
+    """The level from which on a line carries a stack trace."""
+
+    def stack(self, record: logging.LogRecord) -> str:
+        if record.exc_info and record.exc_info[0] is not None:
+            return "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        if record.levelno >= self.stack_from:
+            return "".join(traceback.format_stack(sys._getframe(8))).rstrip()
+        return ""
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ``level``, ``ts``, ``logger``, ``msg``, then the facts."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    def format(self, record: logging.LogRecord) -> str:
+        sentence, facts = sentence_and_facts(record)
+        line = {
+            "level": _NAMES.get(record.levelno, "info"),
+            "ts": self._encoding.time(record.created),
+            "logger": record.name,
+            "msg": sentence,
+            **{key: _plain(value) for key, value in facts.items()},
+        }
+        if stack := self._encoding.stack(record):
+            line["stacktrace"] = stack
+        return orjson.dumps(line).decode()
+
+
+class ConsoleFormatter(logging.Formatter):
+    """For people: time, level, logger, sentence, and the facts as JSON, between tabs."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    def format(self, record: logging.LogRecord) -> str:
+        sentence, facts = sentence_and_facts(record)
+        parts = [
+            str(self._encoding.time(record.created)),
+            _NAMES.get(record.levelno, "info").upper(),
+            record.name,
+            sentence,
+        ]
+        if facts:
+            parts.append(orjson.dumps({key: _plain(value) for key, value in facts.items()}).decode())
+        stack = self._encoding.stack(record)
+        return "\t".join(parts) + (f"\n{stack}" if stack else "")
+
+
+def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
+    """Send every log line of the process to ``stream`` as the zap flags say.
+
+    Raises:
+        FlagError: a level that is none.
+    """
+    encoder = settings.zap_encoder or ("console" if settings.zap_devel else "json")
+    encoding = Encoding(
+        _TIMES[settings.zap_time_encoding],
+        _level(
+            "zap-stacktrace-level",
+            settings.zap_stacktrace_level,
+            logging.WARNING if settings.zap_devel else logging.ERROR,
+        )
+        if settings.zap_stacktrace_level
+        else _NEVER,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter((JsonFormatter if encoder == "json" else ConsoleFormatter)(encoding))
+    default = logging.DEBUG if settings.zap_devel else logging.INFO
+    logging.basicConfig(handlers=[handler], level=_level("zap-log-level", settings.zap_log_level, default), force=True)
+    for noisy in ("asyncio", "aiohttp"):
+        logging.getLogger(noisy).setLevel(max(logging.getLogger().level, logging.WARNING))
+
+
+def _level(flag: str, text: str, default: int) -> int:
+    if not text:
+        return default
+    if text in _LEVELS:
+        return _LEVELS[text]
+    if text.isdecimal() and int(text) > 0:
+        return logging.DEBUG
+    raise FlagError(
+        f"invalid value {text!r} for flag --{flag}: must be one of {', '.join(_LEVELS)}, or a whole number above 0"
+    )
+
+
+def _plain(value: object) -> Any:
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+
+
+def _utc(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+_TIMES: Mapping[str, Callable[[float], Any]] = {
+    "epoch": lambda seconds: seconds,
+    "millis": lambda seconds: seconds * 1e3,
+    "nano": lambda seconds: int(seconds * 1e9),
+    "iso8601": lambda seconds: _utc(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    "rfc3339": lambda seconds: _utc(seconds).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    "rfc3339nano": lambda seconds: _utc(seconds).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+}

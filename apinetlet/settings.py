@@ -1,0 +1,157 @@
+"""Every setting of the daemon: the Go daemon's flags under their names, and ours.
+
+Each field is a flag (``flags.py``), so the parser, ``--help`` and this value cannot disagree. What the generations
+default differently is resolved by the caller once the generation is known. Pure.
+"""
+
+from attrs import frozen
+
+from apinetlet.api import GENERATIONS
+from apinetlet.flags import FlagError, setting
+from reconcile import Seconds
+
+AUTO = "auto"
+OFF = "0"
+"""An address that means: do not listen."""
+
+_SOURCE, _TARGET, _MAPPING = "Source cluster", "Api-net cluster", "What is mapped"
+_SERVING, _ELECTION, _WORK, _LOGGING = "Health and metrics", "Leader election", "Work", "Logging"
+
+
+@frozen
+class Settings:
+    """What the command line says. Durations are in seconds."""
+
+    kubeconfig: str = setting(
+        "",
+        "kubeconfig; without it $KUBECONFIG, else the service account of the pod, else the user's own",
+        takes="file",
+        group=_SOURCE,
+    )
+    kubeconfig_secret_name: str = setting("", "Secret that holds the kubeconfig", takes="name", group=_SOURCE)
+    kubeconfig_secret_namespace: str = setting("", "namespace of that Secret", takes="namespace", group=_SOURCE)
+    bootstrap_kubeconfig: str = setting(
+        "", "kubeconfig that only requests the certificate", takes="file", group=_SOURCE
+    )
+    rotate_certificates: bool = setting(False, "keep renewing the client certificate", group=_SOURCE)
+    egress_selector_config: str = setting("", "egress selector to dial through", takes="file", group=_SOURCE)
+    qps: int = setting(0, "requests a second; 0: no limit of our own", group=_SOURCE)
+    burst: int = setting(0, "requests at once before --qps counts", group=_SOURCE)
+
+    api_net_kubeconfig: str = setting(
+        "",
+        "kubeconfig; without it $KUBECONFIG, else the service account of the pod, else the user's own",
+        takes="file",
+        group=_TARGET,
+    )
+    api_net_kubeconfig_secret_name: str = setting("", "Secret that holds the kubeconfig", takes="name", group=_TARGET)
+    api_net_kubeconfig_secret_namespace: str = setting("", "namespace of that Secret", takes="namespace", group=_TARGET)
+    api_net_bootstrap_kubeconfig: str = setting(
+        "", "kubeconfig that only requests the certificate", takes="file", group=_TARGET
+    )
+    api_net_rotate_certificates: bool = setting(False, "keep renewing the client certificate", group=_TARGET)
+    api_net_egress_selector_config: str = setting("", "egress selector to dial through", takes="file", group=_TARGET)
+    api_net_qps: int = setting(0, "requests a second; 0: no limit of our own", group=_TARGET)
+    api_net_burst: int = setting(0, "requests at once before --api-net-qps counts", group=_TARGET)
+
+    api_net_namespace: str = setting(
+        "",
+        "receives every api-net object (required); belongs to one source cluster only",
+        takes="namespace",
+        group=_MAPPING,
+    )
+    namespace: str = setting("", "the one source namespace to watch; empty: all", takes="namespace", group=_MAPPING)
+    watch_filter: str = setting(
+        "", "only source objects whose watch-filter label has this value; empty: all", takes="value", group=_MAPPING
+    )
+    generation: str = setting(
+        AUTO,
+        "API generation of both clusters; auto asks the source cluster",
+        choices=(AUTO, *GENERATIONS),
+        group=_MAPPING,
+    )
+
+    metrics_bind_address: str = setting(
+        "", "address of /metrics; 0: none; unset: :8080 for onmetal, 0 for ironcore", takes="host:port", group=_SERVING
+    )
+    metrics_secure: bool = setting(True, "serve the metrics over TLS where a certificate is given", group=_SERVING)
+    metrics_cert_path: str = setting("", "folder of the metrics certificate", takes="folder", group=_SERVING)
+    metrics_cert_name: str = setting("tls.crt", "the certificate in it", takes="file name", group=_SERVING)
+    metrics_cert_key: str = setting("tls.key", "the key in it", takes="file name", group=_SERVING)
+    enable_http2: bool = setting(False, "accepted for compatibility: the metrics speak HTTP/1.1", group=_SERVING)
+    health_probe_bind_address: str = setting(
+        ":8081", "address of /healthz, /readyz and /livez; 0: none", takes="host:port", group=_SERVING
+    )
+    debug_bind_address: str = setting(
+        OFF,
+        "address of /debug/queues, /debug/why, /debug/informers and /debug/stacks; 0: none",
+        takes="host:port",
+        group=_SERVING,
+    )
+
+    leader_elect: bool = setting(False, "write only while holding the Lease in the source cluster", group=_ELECTION)
+    leader_election_namespace: str = setting(
+        "", "namespace of the Lease; default: the pod's", takes="namespace", group=_ELECTION
+    )
+    leader_election_lease_duration: Seconds = setting(15.0, "how long others wait for a silent leader", group=_ELECTION)
+    leader_election_renew_deadline: Seconds = setting(
+        10.0, "how long a leader tries to renew before it stops", group=_ELECTION
+    )
+    leader_election_retry_period: Seconds = setting(2.0, "pause between two tries", group=_ELECTION)
+
+    workers: int = setting(4, "reconciles at once, a kind", group=_WORK)
+    resync: Seconds = setting(36000.0, "every mapped object is looked at again within this time", group=_WORK)
+    reconcile_deadline: Seconds = setting(120.0, "longest that one reconcile may take", group=_WORK)
+    backoff_cap: Seconds = setting(60.0, "longest pause after repeated errors of one object", group=_WORK)
+    deletion_poll: Seconds = setting(30.0, "how often a deletion looks for itself while its target stays", group=_WORK)
+    drain: Seconds = setting(
+        8.0, "to finish what is in work at a stop; keep it under the pod's grace period", group=_WORK
+    )
+
+    zap_devel: bool = setting(True, "development defaults (console, debug); otherwise json, info", group=_LOGGING)
+    zap_encoder: str = setting(
+        "", "how a line is written", takes="json|console", choices=("", "json", "console"), group=_LOGGING
+    )
+    zap_log_level: str = setting("", "debug, info, error, or a whole number above 0", takes="level", group=_LOGGING)
+    zap_stacktrace_level: str = setting(
+        "", "info, error or panic: from here on with a stack trace", takes="level", group=_LOGGING
+    )
+    zap_time_encoding: str = setting(
+        "epoch",
+        "how times are written",
+        choices=("epoch", "millis", "nano", "iso8601", "rfc3339", "rfc3339nano"),
+        group=_LOGGING,
+    )
+
+    def check(self) -> "Settings":
+        """Itself, if its values go together.
+
+        Raises:
+            FlagError: a required flag is missing, or two flags exclude each other; names them.
+        """
+        if not self.api_net_namespace:
+            raise FlagError("flag --api-net-namespace is required: the namespace that receives every api-net object")
+        for side in ("", "api_net_"):
+            spelled = "--" + side.replace("_", "-")
+            if getattr(self, f"{side}kubeconfig") and getattr(self, f"{side}kubeconfig_secret_name"):
+                raise FlagError(f"{spelled}kubeconfig and {spelled}kubeconfig-secret-name exclude each other: give one")
+            for later in (
+                "kubeconfig_secret_name",
+                "bootstrap_kubeconfig",
+                "rotate_certificates",
+                "egress_selector_config",
+            ):
+                if getattr(self, side + later):
+                    raise FlagError(f"{spelled}{later.replace('_', '-')} is not supported yet: give a kubeconfig file")
+        if self.workers < 1:
+            raise FlagError(f"--workers must be at least 1, not {self.workers}")
+        if (
+            not self.leader_election_retry_period
+            < self.leader_election_renew_deadline
+            < self.leader_election_lease_duration
+        ):
+            raise FlagError(
+                "leader election needs --leader-election-retry-period < --leader-election-renew-deadline"
+                " < --leader-election-lease-duration"
+            )
+        return self

@@ -1,0 +1,95 @@
+"""A source Network, and what is known of its counterpart, to what each side should say.
+
+Pure. The body for the api-net cluster holds only what we own: an ID is the server's to give. The patches are ``None``
+where nothing changes.
+"""
+
+from enum import Enum
+from typing import Any
+
+from attrs import frozen
+
+from apinetlet.api import Generation, apinet, networking
+from apinetlet.api.networking import NetworkState
+from apinetlet.origin import Origins
+from provider import ProviderID
+from reconcile.kube import MergePatch, Resource
+
+
+def network(
+    source: networking.Network, *, resource: Resource[apinet.Network], namespace: str, origins: Origins
+) -> dict[str, Any]:
+    """The api-net Network for ``source``: named after its uid, in ``namespace``, marked with its origin."""
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"namespace": namespace, "name": source.metadata.uid, **origins.metadata(source.metadata)},
+    }
+
+
+class Standing(Enum):
+    """How the provider ID of a source stands to the one that its counterpart calls for."""
+
+    UNKNOWN = "the counterpart has no ID yet"
+    UNSET = "the source has no provider ID yet"
+    MATCHING = "both agree"
+    MISMATCHED = "the source names another counterpart"
+
+
+@frozen
+class View:
+    """One source Network beside its live counterpart."""
+
+    source: networking.Network
+    target: apinet.Network
+    generation: Generation
+
+    @property
+    def provider_id(self) -> str:
+        """What the source must carry; empty while the counterpart has no ID.
+
+        Raises:
+            provider.BadPart: the server gave an ID that no provider ID can hold.
+        """
+        if not self.target.spec.id:
+            return ""
+        return str(
+            ProviderID.network(
+                self.generation.scheme,
+                namespace=self.target.metadata.namespace,
+                name=self.target.metadata.name,
+                id=self.target.spec.id,
+                uid=self.target.metadata.uid,
+            )
+        )
+
+    @property
+    def standing(self) -> Standing:
+        if not (expected := self.provider_id):
+            return Standing.UNKNOWN
+        if not (found := self.source.spec.provider_id):
+            return Standing.UNSET
+        return Standing.MATCHING if found == expected else Standing.MISMATCHED
+
+
+def network_spec(view: View) -> MergePatch | None:
+    """The provider ID for the source, once: the field is immutable afterwards."""
+    return MergePatch({"spec": {"providerID": view.provider_id}}) if view.standing is Standing.UNSET else None
+
+
+def network_status(source: networking.Network, state: NetworkState) -> MergePatch | None:
+    """``state`` for the source, if it says something else now."""
+    return None if source.status.state is state else MergePatch({"status": {"state": state.value}})
+
+
+def pending(source: networking.Network) -> MergePatch | None:
+    """``Pending``, unless the source was available before: an outage of the other side must not take that back."""
+    return None if source.status.state is NetworkState.AVAILABLE else network_status(source, NetworkState.PENDING)
+
+
+def is_exhausted(code: int, message: str) -> bool:
+    """Whether a failed create says that the range of network IDs is used up. The server has no code of its own for it.
+
+    Source: the ID allocator of the Go api-net server, which answers 500 with the allocator's plain text.
+    """
+    return code == 500 and "allocated" in message.lower()
