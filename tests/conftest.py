@@ -1,1 +1,25 @@
-"""What every test shares."""
+"""What every test shares: virtual time, nothing left behind, and how hard hypothesis tries.
+
+A module that needs real sockets or threads overrides ``anyio_backend`` with ``("asyncio", {})``.
+"""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from reconcile.testing.plugin import AnyioBackend
+
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("default"), max_examples=300)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend(virtual_time: AnyioBackend) -> AnyioBackend:
+    return virtual_time
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(no_leaked_tasks: None) -> None:
+    pass
