@@ -1,0 +1,48 @@
+"""Real control planes, started once for all tests that ask for them.
+
+Without programs to start these tests are skipped, and say how to get them; with REQUIRE_REAL=1 they fail instead.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from reconcile.testing.envtest import CONTROLLERS, ControlPlane, MissingAssets
+from reconcile.testing.plugin import AnyioBackend
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> AnyioBackend:
+    return "asyncio", {}  # real servers live in real time
+
+
+@pytest.fixture(scope="session")
+def start_control_plane() -> Iterator[Callable[..., ControlPlane]]:
+    """``ControlPlane.start`` with its own arguments; stops what it started when the session ends."""
+    with ExitStack() as started:
+        yield lambda **options: started.enter_context(_start(**options))
+
+
+@pytest.fixture(scope="session")
+def control_plane(start_control_plane: Callable[..., ControlPlane]) -> ControlPlane:
+    """Audited, with garbage collection, namespaces and signing. Shared: a test keeps to a namespace of its own."""
+    return start_control_plane(audited=True, controllers=CONTROLLERS)
+
+
+@pytest.fixture(scope="session")
+def two_control_planes(
+    control_plane: ControlPlane, start_control_plane: Callable[..., ControlPlane]
+) -> tuple[ControlPlane, ControlPlane]:
+    """The shared one and another like it."""
+    return control_plane, start_control_plane(audited=True, controllers=CONTROLLERS)
+
+
+def _start(**options: object) -> ControlPlane:
+    try:
+        return ControlPlane.start(**options)  # type: ignore[arg-type]
+    except MissingAssets as missing:
+        if os.environ.get("REQUIRE_REAL") == "1":
+            raise
+        pytest.skip(str(missing))
