@@ -4,7 +4,6 @@ An answer that is no success becomes an ``ApiError`` of the narrowest class; the
 code (an ``AlreadyExists`` and a ``Conflict`` are both 409). No answer is ``ConnectionFailed``. Errors of an HTTP
 library never get this far: the transport turns them into these. Pure.
 """
-# ruff: noqa: N818 - the names are the API's own reasons
 
 import math
 from collections.abc import Mapping

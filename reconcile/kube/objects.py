@@ -19,7 +19,7 @@ EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 """Shared by every object without labels or annotations."""
 
 
-class BadObject(ValueError):  # noqa: N818 - it says what is bad, as the other errors of the package do
+class BadObject(ValueError):
     """A document that is no object of its kind.
 
     ``what`` is wrong, ``where`` it is (dotted path, "" for the whole document), ``excerpt`` is how the document starts.

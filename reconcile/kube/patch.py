@@ -1,17 +1,17 @@
 """How to change an object by sending only what differs.
 
 A merge patch (RFC 7396) is what ``merge`` makes: the smallest that turns one document into another, ``None`` when they
-are equal. ``apply_merge`` says what the server will make of one, so that a patch that changes nothing can be seen
-before it is sent. JSON and strategic merge patches are carried as they are. Whether an apply changes anything is
-``fieldset.py``'s question. Pure.
+are equal. ``apply_merge`` says what a server makes of one, so a patch that changes nothing is seen before it is sent.
+JSON and strategic merge patches are carried as they are. Whether an apply changes anything is ``fieldset.py``'s
+question. Null is absent here, as everywhere in the API. Pure.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, TypeAlias
 
 import attrs
 
-from reconcile.kube.objects import dumps
+from reconcile.kube.objects import ListView, dumps, thaw
 
 
 @attrs.frozen
@@ -25,10 +25,15 @@ class MergePatch:
         """The body of the request."""
         return dumps(self.value)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What it touches: ``spec.replicas``, ``metadata.labels[app.kubernetes.io/name]``, in the patch's order."""
+        return tuple(_paths(self.value, ""))
+
 
 @attrs.frozen
 class JsonPatch:
-    """RFC 6902: operations in order, all or none; ``test`` operations guard the others."""
+    """RFC 6902: operations in order, all or none; a ``test`` guards what follows. Paths are made by ``pointer``."""
 
     content_type: ClassVar[str] = "application/json-patch+json"
     ops: Sequence[Mapping[str, Any]]
@@ -36,6 +41,11 @@ class JsonPatch:
     def encode(self) -> bytes:
         """The body of the request."""
         return dumps(self.ops)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The JSON pointers that it may change."""
+        return tuple(str(op.get("path")) for op in self.ops if op.get("op") != "test")
 
 
 @attrs.frozen
@@ -49,5 +59,101 @@ class StrategicPatch:
         """The body of the request."""
         return dumps(self.value)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What it touches, as ``MergePatch.paths``."""
+        return tuple(_paths(self.value, ""))
+
 
 Patch: TypeAlias = MergePatch | JsonPatch | StrategicPatch
+
+
+def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> MergePatch | None:
+    """The smallest merge patch that turns ``old`` into ``new``; ``None`` if there is nothing to do.
+
+    A null in ``new`` means the same as its absence. Within lists it is kept, for lists are replaced whole.
+    """
+    value = _difference(old, new)
+    return MergePatch(value) if value else None
+
+
+def apply_merge(document: Mapping[str, Any], patch: MergePatch | Mapping[str, Any]) -> dict[str, Any]:
+    """What ``document`` becomes. Nothing that was passed in is changed; the answer may share parts with it."""
+    return _applied(document, patch.value if isinstance(patch, MergePatch) else patch)
+
+
+def changes_nothing(document: Mapping[str, Any], patch: MergePatch) -> bool:
+    """Whether ``document`` already is what ``patch`` asks for.
+
+    A resource version in the patch is only a guard and does not count; one against another uid is never a no-op.
+    """
+    after = _applied(document, patch.value)
+    guards = patch.value.get("metadata")
+    if isinstance(guards, Mapping) and guards.get("resourceVersion") is not None:
+        before = document.get("metadata")
+        held = before.get("resourceVersion") if isinstance(before, Mapping) else None
+        after["metadata"] = _applied(after["metadata"], {"resourceVersion": held})
+    return same(after, document)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two JSON values are equal: as Python says, but true is not 1. Views and tuples count as JSON too."""
+    if left is right:
+        return True
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
+    if isinstance(left, Mapping):
+        return (
+            isinstance(right, Mapping)
+            and len(left) == len(right)
+            and all(key in right and same(value, right[key]) for key, value in left.items())
+        )
+    if isinstance(left, LISTS):
+        return isinstance(right, LISTS) and len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+def pointer(*path: str | int) -> str:
+    """The JSON pointer (RFC 6901) of a path: ``pointer("metadata", "labels", "a/b") == "/metadata/labels/a~1b"``."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+LISTS: Final = (list, tuple, ListView)
+"""What stands for a JSON list."""
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for key, value in new.items():
+        before = old.get(key)
+        if value is None or same(before, value):
+            continue
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if nested := _difference(before, value):
+                changes[key] = nested
+        else:
+            changes[key] = _applied({}, value) if isinstance(value, Mapping) else thaw(value)
+    changes.update((key, None) for key, value in old.items() if value is not None and new.get(key) is None)
+    return changes
+
+
+def _applied(document: Any, patch: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(document) if isinstance(document, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            result[key] = _applied(result.get(key), value)
+        else:
+            result[key] = value
+    return result
+
+
+def _paths(value: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key, item in value.items():
+        step = key if key.replace("_", "").isalnum() else f"[{key}]"
+        path = prefix + step if step.startswith("[") or not prefix else f"{prefix}.{step}"
+        if isinstance(item, Mapping) and item:
+            yield from _paths(item, path)
+        else:
+            yield path
