@@ -178,8 +178,8 @@ def decode_meta(raw: bytes, *, named: bool = True) -> ObjectMeta:
     return meta
 
 
-def structure_meta(value: object) -> ObjectMeta:
-    """The head out of the parsed value of ``metadata``. ``raw`` is empty.
+def structure_meta(value: object, *, where: str = "metadata") -> ObjectMeta:
+    """The head out of the parsed value that lies at ``where``. ``raw`` is empty.
 
     Raises:
         BadObject: a field has another type.
@@ -187,7 +187,7 @@ def structure_meta(value: object) -> ObjectMeta:
     try:
         return msgspec.convert(thaw(value), ObjectMeta)
     except (msgspec.ValidationError, RecursionError) as error:
-        _refuse(error, b"", prefix="metadata")
+        _refuse(error, b"", prefix=where)
 
 
 def excerpt(raw: bytes, length: int = 80) -> str:
@@ -350,7 +350,10 @@ class Object(View):
         """
         meta = decode_meta(raw, named=False)
         self = cls.__new__(cls)
-        self._inside = orjson.loads(raw)
+        try:
+            self._inside = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            _refuse(error, raw)
         self.metadata = meta
         return self
 
