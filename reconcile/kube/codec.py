@@ -13,6 +13,7 @@ import orjson
 
 from reconcile.kube.encoding import carry, encode, wire
 from reconcile.kube.objects import BadObject, Object, ObjectMeta, decode_meta, excerpt, thaw
+from reconcile.kube.patch import MergePatch, merge
 
 __all__ = ["Codec", "wire"]
 
@@ -77,7 +78,18 @@ class Codec(Generic[T]):
         raw = _raw(obj)
         if not raw or isinstance(obj, Mapping):
             return after
-        return cast(dict[str, Any], thaw(carry(orjson.loads(raw), self.encode(self.decode(raw)), after)))
+        return self.encode(thaw(carry(orjson.loads(raw), self.encode(self.decode(raw)), after)))
+
+    def patch(self, obj: T) -> MergePatch | None:
+        """What has changed in ``obj`` since it was read, as the smallest merge patch; ``None`` if nothing has.
+
+        Raises:
+            ValueError: the object was never read from a server.
+        """
+        raw = _raw(obj)
+        if not raw:
+            raise ValueError("an object that was not read has nothing to differ from: create or apply it")
+        return merge(orjson.loads(raw), self.document(obj))
 
     def _structured(self, value: dict[str, Any], raw: bytes) -> T:
         from reconcile.kube.decoding import Wrong, converter

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import attrs
 
-from reconcile.kube.objects import ListView, dumps, thaw
+from reconcile.kube.objects import ListView, ObjectMeta, dumps, thaw
 
 
 @attrs.frozen
@@ -94,6 +94,17 @@ def changes_nothing(document: Mapping[str, Any], patch: MergePatch) -> bool:
         held = before.get("resourceVersion") if isinstance(before, Mapping) else None
         after["metadata"] = _applied(after["metadata"], {"resourceVersion": held})
     return same(after, document)
+
+
+def replace_guarded(meta: ObjectMeta, field: str, items: Sequence[Any]) -> MergePatch:
+    """Replace a list of ``metadata`` that others write too: refused with ``Conflict`` if anyone did since it was read.
+
+    Raises:
+        ValueError: the object was never read from a server, so there is no version to guard with.
+    """
+    if not meta.resource_version:
+        raise ValueError(f"{meta.key} has no resource version: it was never read from a server")
+    return MergePatch({"metadata": {"resourceVersion": meta.resource_version, field: list(items) or None}})
 
 
 def same(left: Any, right: Any) -> bool:
