@@ -23,39 +23,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
 
 from reconcile.core.clock import Seconds
-from reconcile.testing import audit
+from reconcile.testing import assets, audit
 from reconcile.testing.audit import AuditEvent
 from reconcile.testing.processes import Process, Processes
 
 if TYPE_CHECKING:
     from reconcile.testing.certificates import Authority, KeyPair
-
-CONTROLLERS: Final = (
-    "garbage-collector-controller",
-    "namespace-controller",
-    "certificatesigningrequest-approving-controller",
-    "certificatesigningrequest-signing-controller",
-)
-"""What a test may expect of a cluster and no API server does alone; kube-controller-manager's names."""
-
-
-class MissingAssets(Exception):
-    """There is no folder with kube-apiserver and etcd; the text says how to get one."""
-
-
-def assets() -> Path | None:
-    """The folder with the programs: ``KUBEBUILDER_ASSETS``, else what ``make envtest`` built last, else None."""
-    if chosen := os.environ.get("KUBEBUILDER_ASSETS"):
-        folder = Path(chosen)
-    else:
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(cache, "apinetlet", "envtest", "current")
-    return folder if all((folder / program).is_file() for program in ("kube-apiserver", "etcd")) else None
 
 
 @define(eq=False)
@@ -87,9 +65,9 @@ class ControlPlane:
     ) -> Self:
         """Start etcd and kube-apiserver and wait until the server is ready.
 
-        ``programs``: their folder, ``assets()`` by default. ``flags``: more of them for kube-apiserver, such as
-        ``--feature-gates=WatchList=false``. ``controllers``: run a kube-controller-manager with these, usually
-        ``CONTROLLERS``. ``audited``: keep the log that ``audit_events`` reads. ``in_memory``: the folder is in memory,
+        ``programs``: their folder, by default what ``assets.find()`` finds. ``flags``: more of them for kube-apiserver,
+        such as ``--feature-gates=WatchList=false``. ``controllers``: run a kube-controller-manager with these, usually
+        ``assets.CONTROLLERS``. ``audited``: keep the log that ``audit_events`` reads. ``in_memory``: write to /dev/shm,
         where there is one.
 
         Raises:
@@ -99,11 +77,7 @@ class ControlPlane:
         """
         from reconcile.testing.certificates import Authority  # on use: the extra may be missing
 
-        if (programs := programs or assets()) is None:
-            raise MissingAssets(_how_to_get_assets())
-        programs = programs.resolve()  # they run in another folder
-        if controllers and not (programs / "kube-controller-manager").is_file():
-            raise MissingAssets(f"{programs} has no kube-controller-manager: use the folder that `make envtest` prints")
+        programs = assets.require(programs, controllers=bool(controllers)).resolve()  # they run in another folder
         owned = ExitStack()
         try:
             folder = Path(tempfile.mkdtemp(prefix="envtest-", dir=_memory() if in_memory else None))
@@ -116,7 +90,7 @@ class ControlPlane:
                 folder=folder,
                 ca=ca,
                 address=address,
-                command=[programs / "kube-apiserver", *_server_flags(address, audited), *flags],
+                command=[programs / "kube-apiserver", *assets.server_flags(address, audited=audited), *flags],
                 timeout=timeout,
                 owned=owned,
                 processes=owned.enter_context(Processes()),
@@ -126,10 +100,11 @@ class ControlPlane:
             _write_pair(folder, "service-accounts", ca.client("service-accounts"))
             _write(folder / "tokens.csv", f'{token},admin,admin,"system:masters"\n')
             _write(folder / "audit-policy.json", json.dumps(audit.POLICY))
-            plane._launch([programs / "etcd", *_ETCD_FLAGS])
+            plane._launch([programs / "etcd", *assets.ETCD_FLAGS])
             plane.restart()
             if controllers:
-                plane._launch([programs / "kube-controller-manager", *_manager_flags(plane.kubeconfig(), controllers)])
+                manager_flags = assets.manager_flags(plane.kubeconfig(), controllers)
+                plane._launch([programs / "kube-controller-manager", *manager_flags])
         except BaseException:
             owned.close()
             raise
@@ -211,7 +186,6 @@ class ControlPlane:
 
     def _launch(self, command: Sequence[str | Path]) -> None:
         name = Path(command[0]).name
-        # each runs in the folder: a socket's path may have 108 bytes, and a temporary folder's can be longer
         self._running[name] = self._processes.start(command, log=self.folder / f"{name}.log", cwd=self.folder)
 
     def _wait_ready(self) -> None:
@@ -231,51 +205,6 @@ class ControlPlane:
             return all(self.request("GET", path)[0] == http.HTTPStatus.OK for path in paths)
         except (OSError, http.client.HTTPException):
             return False
-
-
-_ETCD_SOCKET: Final = "unix://etcd.sock:0"  # a file "etcd.sock:0": etcd insists on something like a port
-_PEER_SOCKET: Final = "unix://peer.sock:0"
-_ETCD_FLAGS: Final = (
-    "--name=envtest",
-    "--data-dir=etcd",
-    f"--listen-client-urls={_ETCD_SOCKET}",
-    f"--advertise-client-urls={_ETCD_SOCKET}",
-    f"--listen-peer-urls={_PEER_SOCKET}",
-    f"--initial-advertise-peer-urls={_PEER_SOCKET}",
-    f"--initial-cluster=envtest={_PEER_SOCKET}",
-    "--unsafe-no-fsync",  # the data does not outlive the test
-)
-
-
-def _server_flags(address: tuple[str, int], audited: bool) -> list[str]:
-    flags = [
-        f"--etcd-servers={_ETCD_SOCKET}",
-        f"--bind-address={address[0]}",
-        f"--secure-port={address[1]}",
-        "--permit-port-sharing",  # with the socket that keeps the port for us
-        "--tls-cert-file=server.crt",
-        "--tls-private-key-file=server.key",
-        "--client-ca-file=ca.crt",
-        "--token-auth-file=tokens.csv",
-        "--authorization-mode=RBAC",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        "--service-account-key-file=service-accounts.crt",
-        "--service-account-signing-key-file=service-accounts.key",
-        "--service-cluster-ip-range=10.0.0.0/24",
-        "--disable-admission-plugins=ServiceAccount",  # nobody makes the account a pod would be refused without
-    ]
-    return [*flags, "--audit-policy-file=audit-policy.json", "--audit-log-path=audit.log"] if audited else flags
-
-
-def _manager_flags(kubeconfig: Path, controllers: Sequence[str]) -> list[str]:
-    return [
-        f"--kubeconfig={kubeconfig}",
-        f"--controllers={','.join(controllers)}",
-        "--leader-elect=false",
-        "--secure-port=0",
-        "--cluster-signing-cert-file=ca.crt",
-        "--cluster-signing-key-file=ca.key",
-    ]
 
 
 def _reserved_port() -> socket.socket:
@@ -310,9 +239,3 @@ def _write(path: Path, text: str) -> None:
 def _memory() -> str | None:
     shared = "/dev/shm"  # noqa: S108  (mkdtemp makes a private folder in it)
     return shared if os.access(shared, os.W_OK) else None
-
-
-def _how_to_get_assets() -> str:
-    if chosen := os.environ.get("KUBEBUILDER_ASSETS"):
-        return f"KUBEBUILDER_ASSETS={chosen} has no kube-apiserver and etcd: correct it, or unset it and `make envtest`"
-    return "no kube-apiserver and etcd: run `make envtest` once (needs Go), or set KUBEBUILDER_ASSETS to their folder"

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from reconcile.testing.envtest import CONTROLLERS, ControlPlane, MissingAssets
+from reconcile.testing.assets import CONTROLLERS, MissingAssets
+from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.plugin import AnyioBackend
 
 
