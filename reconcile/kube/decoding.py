@@ -82,9 +82,9 @@ def _fields(kind: type, made: cattrs.Converter) -> Hook:
         except Exception as error:
             for name, field in fields:
                 if name not in given and field.default is attrs.NOTHING:
-                    raise Wrong("required, but missing", value, (name,)) from error
+                    raise Wrong("required, but missing", value, (name,)) from None
             parts = ((name, given[name], field.type) for name, field in fields if name in given)
-            raise _located(error, value, parts, made) from error
+            raise _located(error, value, parts, made) from _origin(error)
 
     return structure
 
@@ -104,7 +104,8 @@ def _list(kind: Any, made: cattrs.Converter) -> Hook:
         try:
             return tuple([read(entry, item) for entry in value])
         except Exception as error:
-            raise _located(error, value, ((index, entry, item) for index, entry in enumerate(value)), made) from error
+            parts = ((index, entry, item) for index, entry in enumerate(value))
+            raise _located(error, value, parts, made) from _origin(error)
 
     return structure
 
@@ -122,7 +123,8 @@ def _mapping(kind: Any, made: cattrs.Converter) -> Hook:
         try:
             found = {name: read(entry, item) for name, entry in value.items()}
         except Exception as error:
-            raise _located(error, value, ((name, entry, item) for name, entry in value.items()), made) from error
+            parts = ((name, entry, item) for name, entry in value.items())
+            raise _located(error, value, parts, made) from _origin(error)
         return types.MappingProxyType(found) if found else EMPTY
 
     return structure
@@ -152,6 +154,11 @@ def _located(error: Exception, value: object, parts: Iterable[tuple[Step, Any, A
         except Exception as inner:
             return Wrong(str(inner) or type(inner).__name__, value, (step,))
     return Wrong(str(error) or type(error).__name__, value)
+
+
+def _origin(error: Exception) -> BaseException | None:
+    """What came first: without the levels in between, a traceback stays short."""
+    return error.__cause__ if isinstance(error, Wrong) else error
 
 
 def _scalar(kind: type) -> Hook:

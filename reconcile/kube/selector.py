@@ -205,7 +205,7 @@ def parse_fields(text: str) -> FieldSelector:
         term = found[0]
         if not term:
             continue
-        parts = re.fullmatch(r"(.*?)(!=|==|=)((?:\\[\\,=]|[^\\,=])*)", term, re.DOTALL)
+        parts = re.fullmatch(r"((?:(?!!=)[^=])*)(!=|==|=)((?:\\[\\,=]|[^\\,=])*)", term, re.DOTALL)
         if parts is None:
             raise BadSelector(f"expected field=value or field!=value, not {term!r}", text=text, position=found.start())
         terms.append(FieldTerm(parts[1], re.sub(r"\\(.)", r"\1", parts[3]), negated=parts[2] == "!="))
