@@ -1,0 +1,131 @@
+"""Who may do what, and what a kind's own code sees while it is done.
+
+``User`` and ``Rules`` decide over a request before it is looked at; ``Write`` is what the hooks of a kind are handed
+inside the write. Pure.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from reconcile.kube.objects import ObjectKey
+from reconcile.kube.request import RequestInfo
+from reconcile.kube.resource import Resource
+from reconcile.testing.apiserver.failure import Document, Failure, GroupName, forbidden
+
+if TYPE_CHECKING:
+    from reconcile.testing.apiserver.strategy import Kind
+
+
+@attrs.frozen
+class User:
+    """Who sends a request."""
+
+    name: str = "system:admin"
+    groups: tuple[str, ...] = ("system:masters", "system:authenticated")
+
+
+ADMIN = User()
+
+
+@attrs.frozen
+class Rule:
+    """Something a user may do, as an RBAC rule says it; ``*`` is everything, ``namespace`` "" means all of them."""
+
+    verbs: tuple[str, ...]
+    groups: tuple[str, ...] = ("",)
+    resources: tuple[str, ...] = ("*",)
+    """``pods``, ``pods/status``, ``*``."""
+    names: tuple[str, ...] = ()
+    namespace: str = ""
+
+    def allows(self, verb: str, group: str, resource: str, name: str, namespace: str) -> bool:
+        """Whether this rule covers a request."""
+        return (
+            ("*" in self.verbs or verb in self.verbs)
+            and ("*" in self.groups or group in self.groups)
+            and ("*" in self.resources or resource in self.resources)
+            and (not self.names or name in self.names)
+            and (not self.namespace or namespace == self.namespace)
+        )
+
+
+@attrs.frozen
+class Rules:
+    """What each user may do. A user who is not listed may do everything."""
+
+    of_user: Mapping[str, tuple[Rule, ...]] = attrs.field(factory=dict)
+
+    def allows(self, user: User, verb: str, group: str, resource: str, *, name: str, namespace: str) -> bool:
+        """Whether a user may do this; ``resource`` has its subresource: ``pods/status``."""
+        rules = self.of_user.get(user.name)
+        return rules is None or any(rule.allows(verb, group, resource, name, namespace) for rule in rules)
+
+    def check(self, user: User, info: RequestInfo) -> None:
+        """Let a request pass, or not.
+
+        Raises:
+            Failure: 403 in the words of the real server.
+        """
+        resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+        if self.allows(user, info.verb, info.group, resource, name=info.name, namespace=info.namespace):
+            return
+        where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
+        why = f'User "{user.name}" cannot {info.verb} resource "{resource}" in API group "{info.group}" {where}'
+        raise forbidden(GroupName(info.group, info.plural), info.name, why)
+
+    def listed(self, user: User, namespace: str) -> Iterator[Document]:
+        """The rules of a user in a namespace, as a SelfSubjectRulesReview lists them."""
+        everything: tuple[Rule, ...] = (Rule(("*",), ("*",), ("*",)),)
+        for rule in self.of_user.get(user.name, everything):
+            if not rule.namespace or rule.namespace == namespace:
+                found = {"verbs": rule.verbs, "apiGroups": rule.groups, "resources": rule.resources}
+                yield {**found, **({"resourceNames": rule.names} if rule.names else {})}
+
+
+class World(Protocol):
+    """What a hook may do to other objects, inside the same write and undone with it."""
+
+    def get(self, resource: Resource[Any], key: ObjectKey) -> Document | None:
+        """An object as it is in this write; a copy of the caller's own."""
+
+    def list(self, resource: Resource[Any], namespace: str = "") -> Iterable[Document]:
+        """The objects of a resource, in the order of their names."""
+
+    def create(self, resource: Resource[Any], document: Document) -> Document:
+        """Create an object, its own hooks included. Raises ``Failure``."""
+
+    def update(self, resource: Resource[Any], document: Document) -> Document:
+        """Replace an object, its own hooks included. Raises ``Failure``."""
+
+    def delete(self, resource: Resource[Any], key: ObjectKey) -> None:
+        """Delete an object, its own hooks included. Raises ``Failure``."""
+
+
+@attrs.define
+class Write:
+    """One write in progress. ``old`` is ``None`` for a create, ``new`` for a final removal.
+
+    ``new`` may be changed by ``allocate``; ``old`` is a copy. In a dry run, ``world`` forgets everything afterwards.
+    """
+
+    user: User
+    kind: "Kind"
+    subresource: str
+    old: Document | None
+    new: Document | None
+    dry_run: bool
+    world: World
+
+    @property
+    def object(self) -> Document:
+        """The new object, or the old one when it is being removed."""
+        found = self.new if self.new is not None else self.old
+        assert found is not None
+        return found
+
+
+def guarded(error: Exception) -> Failure:
+    """The answer to a hook that raised: a 500 with its plain text, as any error of the server that has no status."""
+    return error if isinstance(error, Failure) else Failure(500, "", str(error) or type(error).__name__)

@@ -1,0 +1,291 @@
+"""What a write does to a document and to the ownership of its fields.
+
+``apply`` merges a configuration into a live document: fields the applier no longer lists go, fields that others own
+are a conflict unless forced. ``track`` records who changed what by any other write. Pure; documents are left alone.
+Source of the rules: structured-merge-diff, ``merge/update.go``, and the chain of field managers in apimachinery.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import attrs
+
+from reconcile.testing.apiserver import fields as fieldsets
+from reconcile.testing.apiserver import managers as managing
+from reconcile.testing.apiserver import walks
+from reconcile.testing.apiserver.failure import Document, Failure, bad_request
+from reconcile.testing.apiserver.fields import EMPTY, FieldSet, Path
+from reconcile.testing.apiserver.managers import BEFORE_FIRST_APPLY, BadEntry, Manager, Managers, Owned
+from reconcile.testing.apiserver.merging import merge
+from reconcile.testing.apiserver.schema import Schema
+
+Converter: TypeAlias = Callable[[Document, str], "tuple[Schema, Document] | None"]
+"""A document in the words of another API version, with that version's schema; ``None``: no such version any more."""
+
+_NEVER_OWNED = fieldsets.of_paths(
+    ("f:apiVersion",),
+    ("f:kind",),
+    ("f:metadata",),
+    *(
+        ("f:metadata", f"f:{name}")
+        for name in (
+            "name",
+            "namespace",
+            "creationTimestamp",
+            "selfLink",
+            "uid",
+            "clusterName",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+        )
+    ),
+)
+_SELF = Manager("current-operation", managing.UPDATE)
+
+
+@attrs.frozen
+class Writer:
+    """One write's point of view: who writes, through which subresource and version, and when.
+
+    ``excluded`` are the fields that the kind resets in such a write: nobody comes to own them by it.
+    """
+
+    name: str
+    api_version: str
+    schema: Schema
+    convert: Converter
+    time: str
+    subresource: str = ""
+    excluded: FieldSet = EMPTY
+
+
+class Conflicts(Exception):
+    """Fields of the configuration that others own: pairs of manager and path."""
+
+    def __init__(self, conflicts: Iterable[tuple[Manager, Path]]) -> None:
+        self.conflicts = sorted(conflicts, key=lambda pair: pair[0].identifier)
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        """The text of the answer."""
+        if len(self.conflicts) == 1:
+            [(manager, path)] = self.conflicts
+            return f"Apply failed with 1 conflict: conflict with {manager}: {fieldsets.say(path)}"
+        lines = []
+        for manager in dict.fromkeys(manager for manager, _ in self.conflicts):
+            lines.append(f"conflicts with {manager}:")
+            lines += [f"- {fieldsets.say(path)}" for owner, path in self.conflicts if owner == manager]
+        return f"Apply failed with {len(self.conflicts)} conflicts: " + "\n".join(lines)
+
+    def as_failure(self) -> Failure:
+        """The 409 of the real server, one cause a field."""
+        causes = [
+            {"reason": "FieldManagerConflict", "message": f"conflict with {manager}", "field": fieldsets.say(path)}
+            for manager, path in self.conflicts
+        ]
+        return Failure(409, "Conflict", self.message, {"causes": causes})
+
+
+def apply(writer: Writer, live: Document, config: Document, *, force: bool = False) -> Document:
+    """``live`` with ``config`` applied, its managedFields brought up to date.
+
+    ``live`` is an empty document of the kind when the object is to be created.
+
+    Raises:
+        Failure: 409 with the conflicts, 400 for a configuration that brings managedFields, 500 for one that does not
+            fit the schema, as the real server answers.
+    """
+    if (config.get("metadata") or {}).get("managedFields") is not None:
+        raise bad_request("metadata.managedFields must be nil")
+    try:
+        managers: Managers = managing.decode((live.get("metadata") or {}).get("managedFields"))
+    except BadEntry as error:
+        raise Failure(500, "", f"failed to decode managed fields: {error}") from error
+    _check(writer, config, "failed to create typed patch object", duplicates=False)
+    _check(writer, live, "failed to create typed live object", duplicates=True)
+    if not managers:
+        before = attrs.evolve(writer, name=BEFORE_FIRST_APPLY)
+        empty = {"apiVersion": live.get("apiVersion"), "kind": live.get("kind")}
+        managers = managing.capped(_tracked(before, empty, live, managers))
+    applier = Manager.applier(writer.name, writer.subresource)
+    try:
+        merged, managers = _apply(writer, live, config, managers, applier, force)
+    except Conflicts as conflicts:
+        raise conflicts.as_failure() from conflicts
+    changed = not walks.equal(live, merged)
+    managers = _without_head(managers, applier)
+    if changed and applier in managers:
+        managers = {**managers, applier: attrs.evolve(managers[applier], time=writer.time)}
+    return _with_managers(merged if changed else live, managers)
+
+
+def track(writer: Writer, live: Document | None, new: Document) -> Document:
+    """``new`` with its managedFields brought up to date after any write that is no apply.
+
+    ``live`` is ``None`` when the object is being created. A client may bring managedFields of its own with ``new``; an
+    empty list makes the server forget all managers.
+    """
+    before = live if live is not None else {"apiVersion": new.get("apiVersion"), "kind": new.get("kind")}
+    of_live = (before.get("metadata") or {}).get("managedFields")
+    of_new = (new.get("metadata") or {}).get("managedFields")
+    managers: Managers = {}
+    if writer.subresource:
+        managers = _decoded_or_none(of_live)
+    elif not managing.is_reset(of_new):
+        managers = _decoded_or_none(of_new) or _decoded_or_none(of_live)
+    if managers or live is None:
+        bare = _with_managers(new, {})
+        try:
+            walks.check(writer.schema, bare, duplicates=True)
+            walks.check(writer.schema, before, duplicates=True)
+        except walks.BadDocument:
+            # such an object keeps the managers it has
+            return _with_entries(new, of_live)
+        managers = managing.capped(_tracked(writer, _with_managers(before, {}), bare, managers))
+    return _with_managers(new, managers)
+
+
+def _decoded_or_none(entries: Any) -> Managers:
+    try:
+        return managing.decode(entries)
+    except BadEntry:
+        return {}
+
+
+def _check(writer: Writer, document: Document, what: str, *, duplicates: bool) -> None:
+    try:
+        walks.check(writer.schema, document, duplicates=duplicates)
+    except walks.BadDocument as error:
+        metadata = document.get("metadata") or {}
+        group, _, version = writer.api_version.rpartition("/")
+        kind = f"{group}/{version}, Kind={document.get('kind')}"
+        name = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {kind}"
+        raise Failure(500, "", f"{what} ({name}): {error}") from error
+
+
+def _tracked(writer: Writer, live: Document, new: Document, managers: Managers) -> Managers:
+    """The managers after an update: whatever it changed is the writer's, nobody else's."""
+    rest, difference = _disowned(writer, live, new, dict(managers), _SELF, force=True)
+    mine = fieldsets.union(fieldsets.union(EMPTY, difference.modified), difference.added)
+    mine = fieldsets.difference(fieldsets.recursive_difference(mine, writer.excluded), _NEVER_OWNED)
+    if mine:
+        updater = Manager.updater(writer.name, writer.api_version, writer.subresource)
+        if updater in rest:
+            mine = fieldsets.union(mine, rest[updater].fields)
+        rest[updater] = Owned(mine, writer.api_version, writer.time)
+    return rest
+
+
+def _apply(
+    writer: Writer, live: Document, config: Document, managers: Managers, applier: Manager, force: bool
+) -> tuple[Document, Managers]:
+    merged = merge(writer.schema, live, config)
+    last = managers.get(applier)
+    mine = fieldsets.recursive_difference(walks.field_set(writer.schema, config), writer.excluded)
+    after = {**managers, applier: Owned(mine, writer.api_version, last.time if last else None)}
+    pruned = _pruned(writer, merged, after, last)
+    rest, _ = _disowned(writer, live, pruned, after, applier, force=force)
+    return pruned, rest
+
+
+def _pruned(writer: Writer, merged: Document, managers: Managers, last: Owned | None) -> Document:
+    """Without what the applier applied last time, does not apply now, and nobody else claims."""
+    if last is None or not last.fields:
+        return merged
+    found = writer.convert(merged, last.api_version)
+    if found is None:
+        return merged
+    schema, document = found
+    pruned = _remove(schema, document, walks.with_named_fields(schema, last.fields))
+    pruned = _with_owned_back(writer, document, pruned, last.api_version, managers)
+    # what the applier never owned was caught by a parent's removal: it comes back too
+    gone = fieldsets.difference(_all_fields(schema, document), _all_fields(schema, pruned))
+    dangling = fieldsets.intersection(gone, walks.with_named_fields(schema, last.fields))
+    pruned = _remove(schema, document, dangling)
+    back = writer.convert(pruned, writer.api_version)
+    return back[1] if back is not None else pruned
+
+
+def _with_owned_back(
+    writer: Writer, document: Document, pruned: Document, version: str, managers: Managers
+) -> Document:
+    claimed: dict[str, FieldSet] = {}
+    for owned in managers.values():
+        claimed[owned.api_version] = fieldsets.union(claimed.get(owned.api_version, EMPTY), owned.fields)
+    for one in sorted(claimed, key=lambda name: name != version):
+        whole, part = writer.convert(document, one), writer.convert(pruned, one)
+        if whole is None or part is None:
+            continue
+        schema = whole[0]
+        keep = fieldsets.union(_all_fields(schema, part[1]), walks.with_named_fields(schema, claimed[one]))
+        pruned = _remove(schema, whole[1], fieldsets.difference(_all_fields(schema, whole[1]), keep))
+        document = whole[1]
+    back = writer.convert(pruned, version)
+    return back[1] if back is not None else pruned
+
+
+def _all_fields(schema: Schema, document: Document) -> FieldSet:
+    return walks.with_named_fields(schema, walks.field_set(schema, document))
+
+
+def _remove(schema: Schema, document: Document, fields: FieldSet) -> Document:
+    return walks.remove(schema, document, fields) or {} if fields else document
+
+
+def _disowned(
+    writer: Writer, live: Document, new: Document, managers: dict[Manager, Owned], workflow: Manager, *, force: bool
+) -> tuple[dict[Manager, Owned], walks.Difference]:
+    """The managers without what this write changed or removed, and what it changed.
+
+    Raises:
+        Conflicts: others own what it changed, and it may not take it.
+    """
+    by_version = {writer.api_version: walks.compare(writer.schema, live, new).without(writer.excluded)}
+    conflicts: dict[Manager, FieldSet] = {}
+    removed: dict[Manager, FieldSet] = {}
+    for manager, owned in list(managers.items()):
+        if manager == workflow:
+            continue
+        if owned.api_version not in by_version:
+            old_one, new_one = writer.convert(live, owned.api_version), writer.convert(new, owned.api_version)
+            if old_one is None or new_one is None:
+                del managers[manager]
+                continue
+            difference = walks.compare(old_one[0], old_one[1], new_one[1])
+            by_version[owned.api_version] = difference.without(writer.excluded)
+        difference = by_version[owned.api_version]
+        taken = fieldsets.intersection(owned.fields, fieldsets.union(difference.modified, difference.added))
+        if taken:
+            conflicts[manager] = taken
+        if difference.removed:
+            removed[manager] = difference.removed
+    if conflicts and not force:
+        raise Conflicts((manager, path) for manager, taken in conflicts.items() for path in fieldsets.paths(taken))
+    for lost in (conflicts, removed):
+        for manager, gone in lost.items():
+            owned = managers[manager]
+            managers[manager] = attrs.evolve(owned, fields=fieldsets.difference(owned.fields, gone))
+    left = {manager: owned for manager, owned in managers.items() if owned.fields}
+    return left, by_version[writer.api_version]
+
+
+def _without_head(managers: Managers, manager: Manager) -> Managers:
+    owned = managers.get(manager)
+    if owned is None:
+        return managers
+    fields = fieldsets.difference(owned.fields, _NEVER_OWNED)
+    rest = {other: theirs for other, theirs in managers.items() if other != manager}
+    return {**rest, manager: attrs.evolve(owned, fields=fields)} if fields else rest
+
+
+def _with_managers(document: Document, managers: Managers) -> Document:
+    return _with_entries(document, managing.encode(managers))
+
+
+def _with_entries(document: Document, entries: Any) -> Document:
+    metadata = {name: value for name, value in (document.get("metadata") or {}).items() if name != "managedFields"}
+    if entries:
+        metadata["managedFields"] = entries
+    return {**document, "metadata": metadata}

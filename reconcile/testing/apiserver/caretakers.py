@@ -1,0 +1,231 @@
+"""What looks after the server's objects without being asked: definitions, garbage, namespaces.
+
+Definitions come into force in the step that stores them. The others work in a task of their own, one write at a time,
+each a user of the server like any other.
+"""
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import attrs
+
+from reconcile.kube import kinds as known
+from reconcile.kube.objects import ObjectKey
+from reconcile.testing.apiserver import crds
+from reconcile.testing.apiserver.admission import User
+from reconcile.testing.apiserver.deleting import delete
+from reconcile.testing.apiserver.failure import Document, Failure
+from reconcile.testing.apiserver.gc import Action, Delete, Disown, Finalize, Graph
+from reconcile.testing.apiserver.options import DeleteOptions
+from reconcile.testing.apiserver.storage import Event
+from reconcile.testing.apiserver.strategy import Kind
+from reconcile.testing.apiserver.writing import Session
+
+if TYPE_CHECKING:
+    from reconcile.testing.apiserver.server import ApiServer
+
+_log = logging.getLogger(__name__)
+_API_SERVER: Final = User("system:apiserver", ("system:masters",))
+_COLLECTOR: Final = User("system:serviceaccount:kube-system:generic-garbage-collector", ("system:serviceaccounts",))
+_NAMESPACES: Final = User("system:serviceaccount:kube-system:namespace-controller", ("system:serviceaccounts",))
+_MANAGER: Final = "kube-apiserver"
+
+
+@attrs.define(eq=False)
+class Caretakers:
+    """All of them, for one server."""
+
+    server: "ApiServer"
+    graph: Graph = attrs.field(init=False)
+    _terminating: set[str] = attrs.field(factory=set)
+    """Definitions in deletion, by name."""
+    _leaving: set[str] = attrs.field(factory=set)
+    """Namespaces in deletion."""
+    _busy: bool = False
+    _due: anyio.Event = attrs.field(factory=anyio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self.graph = Graph(self._place)
+
+    def _place(self, api_version: str, kind: str) -> tuple[str, bool] | None:
+        found = self.server.registry.of_kind(api_version, kind)
+        return (found.table, found.resource.namespaced) if found is not None else None
+
+    def observe(self, events: list[tuple[str, Event]]) -> None:
+        """Take note of what was committed; definitions are seen to at once."""
+        for table, event in events:
+            self.graph.observe(table, event)
+            if table == known.CRD.name:
+                self._define(event)
+            elif table == known.NAMESPACE.name:
+                self._note_namespace(event)
+        self._clear_definitions()
+        self._due.set()
+
+    def reset(self) -> None:
+        """Begin anew from what is stored."""
+        self.graph = Graph(self._place)
+        self._terminating.clear()
+        self._leaving.clear()
+        for name, table in self.server.storage.tables.items():
+            self.observe([(name, Event(stored.version, None, stored)) for stored in table.objects.values()])
+
+    async def run(self) -> None:
+        """Work whenever something is due, for ever."""
+        while True:
+            await self._due.wait()
+            self._due = anyio.Event()
+            # what was just committed reaches its watchers before its consequences do
+            await anyio.lowlevel.checkpoint()
+            if self.server.settings.garbage_collection:
+                self.collect()
+            if self.server.settings.namespace_lifecycle:
+                self.finish_namespaces()
+
+    # -- definitions -----------------------------------------------------------------------------------------------
+
+    def _define(self, event: Event) -> None:
+        server = self.server
+        if event.new is None:
+            assert event.old is not None
+            self._terminating.discard(event.old.name)
+            kind = server.registry.of_table(event.old.name)
+            if kind is not None and kind.custom:
+                server.registry.remove(kind)
+                server.end_watches(kind.resource)
+            return
+        definition = event.new.value
+        served = crds.kind_of(definition)
+        before = server.registry.of_table(event.new.name)
+        if before is not None and (served is None or served.resource != before.resource):
+            server.registry.remove(before)
+        if served is not None:
+            server.registry.add(served)
+        if crds.is_terminating(definition):
+            self._terminating.add(event.new.name)
+        elif not (definition.get("status") or {}).get("conditions"):
+            self._accept(event.new.name, definition)
+
+    def _accept(self, name: str, definition: Document) -> None:
+        def change(session: Session) -> None:
+            session.update(
+                crds.CRD_KIND,
+                ObjectKey("", name),
+                lambda live: {**live, "status": crds.accepted(definition, session.time)},
+                _MANAGER,
+                subresource="status",
+            )
+
+        self.server.write(change, user=_API_SERVER)
+
+    def _clear_definitions(self) -> None:
+        """Delete the objects of definitions in deletion, and the definitions that have none left."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            for name in list(self._terminating):
+                kind = self.server.registry.of_table(name)
+                if kind is not None:
+                    self._delete_contents(kind, "")
+                if not self.server.storage.keys(name) and name in self._terminating:
+                    self._release_definition(name)
+        finally:
+            self._busy = False
+
+    def _release_definition(self, name: str) -> None:
+        def change(live: Document) -> Document:
+            finalizers = [one for one in live["metadata"].get("finalizers") or () if one != crds.CLEANUP]
+            return {**live, "metadata": {**live["metadata"], "finalizers": finalizers}}
+
+        self._terminating.discard(name)
+        self.server.write(
+            lambda session: session.update(crds.CRD_KIND, ObjectKey("", name), change, _MANAGER), user=_API_SERVER
+        )
+
+    def _delete_contents(self, kind: Kind, namespace: str, user: User = _API_SERVER) -> None:
+        for key in list(self.server.storage.keys(kind.table, namespace)):
+            stored = self.server.storage.get(kind.table, key)
+            if stored is not None and not stored.value["metadata"].get("deletionTimestamp"):
+                where = ObjectKey(stored.namespace, stored.name)
+                self.server.write(partial(_delete, kind, where), user=user)
+
+    # -- namespaces ------------------------------------------------------------------------------------------------
+
+    def _note_namespace(self, event: Event) -> None:
+        if event.new is None:
+            assert event.old is not None
+            self._leaving.discard(event.old.name)
+        elif event.new.value["metadata"].get("deletionTimestamp"):
+            self._leaving.add(event.new.name)
+
+    def finish_namespaces(self) -> None:
+        """Empty the namespaces in deletion, and let go of those that are empty."""
+        server = self.server
+        for name in sorted(self._leaving):
+            contents = [kind for kind in server.registry if kind.resource.namespaced]
+            for kind in contents:
+                self._delete_contents(kind, name, _NAMESPACES)
+            if not any(server.storage.keys(kind.table, name) for kind in contents):
+                self._release_namespace(name)
+
+    def _release_namespace(self, name: str) -> None:
+        kind = self.server.registry.of(known.NAMESPACE)
+        stored = self.server.storage.get(known.NAMESPACE.name, name)
+        if kind is None or stored is None or not (stored.value.get("spec") or {}).get("finalizers"):
+            return
+
+        def change(live: Document) -> Document:
+            rest = [one for one in live["spec"]["finalizers"] if one != "kubernetes"]
+            return {**live, "spec": {"finalizers": rest} if rest else {}}
+
+        self.server.write(
+            lambda session: session.update(
+                kind, ObjectKey("", name), change, "kube-controller-manager", subresource="finalize"
+            ),
+            user=_NAMESPACES,
+        )
+
+    # -- garbage ---------------------------------------------------------------------------------------------------
+
+    def collect(self) -> int:
+        """Do what the garbage collector finds due; the answer counts the writes."""
+        count = 0
+        while (action := self.graph.next_action()) is not None:
+            kind = self.server.registry.of_table(action.node.table)
+            try:
+                if kind is None:
+                    self.graph.skip(action)
+                    continue
+                self.server.write(partial(_act, kind, action), user=_COLLECTOR)
+                count += 1
+            except Failure:
+                _log.exception("garbage collection failed object=%s/%s", action.node.table, action.node.key)
+                self.graph.skip(action)
+        return count
+
+
+def _delete(kind: Kind, key: ObjectKey, session: Session) -> None:
+    delete(session, kind, key, DeleteOptions())
+
+
+def _act(kind: Kind, action: Action, session: Session) -> None:
+    node = action.node
+    if isinstance(action, Delete):
+        delete(session, kind, node.key, DeleteOptions(uid=node.uid, propagation=action.propagation))
+        return
+
+    def change(live: Document) -> Document:
+        metadata = dict(live["metadata"])
+        owners = metadata.get("ownerReferences") or []
+        if isinstance(action, Finalize):
+            metadata["finalizers"] = [name for name in metadata.get("finalizers") or () if name != action.finalizer]
+        elif isinstance(action, Disown):
+            metadata["ownerReferences"] = [owner for owner in owners if owner.get("uid") not in action.owners]
+        else:
+            metadata["ownerReferences"] = [{**owner, "blockOwnerDeletion": False} for owner in owners]
+        return {**live, "metadata": metadata}
+
+    session.update(kind, node.key, change, "kube-controller-manager", uid=node.uid)

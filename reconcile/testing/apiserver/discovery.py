@@ -1,0 +1,152 @@
+"""What the server serves, as it tells clients.
+
+Pure. Source of the forms: apimachinery ``apis/meta/v1`` (APIGroup, APIResourceList) and ``api/apidiscovery/v2``.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Final
+
+from reconcile.testing.apiserver.failure import Document
+from reconcile.testing.apiserver.strategy import Kind
+
+AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+VERSION: Final[Document] = {
+    "major": "1",
+    "minor": "37",
+    "emulationMajor": "1",
+    "emulationMinor": "37",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "36",
+    "gitVersion": "v1.37.0+reconcile",
+    "gitCommit": "",
+    "gitTreeState": "",
+    "buildDate": "",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "",
+}
+
+
+def wants_aggregated(accept: str) -> bool:
+    """Whether a client asks for all groups in one document before anything else."""
+    first = accept.partition(",")[0].replace(" ", "")
+    return set(AGGREGATED.split(";")) <= set(first.split(";"))
+
+
+def legacy_versions() -> Document:
+    """``/api``."""
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}],
+    }
+
+
+def group_list(kinds: Iterable[Kind]) -> Document:
+    """``/apis``."""
+    groups = [_group(name, of_group) for name, of_group in _by_group(kinds) if name]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def group(name: str, kinds: Iterable[Kind]) -> Document | None:
+    """``/apis/<group>``."""
+    found = [kind for kind in kinds if kind.resource.group == name]
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, found)} if found and name else None
+
+
+def _group(name: str, kinds: list[Kind]) -> Document:
+    versions = [
+        {"groupVersion": f"{name}/{version}", "version": version}
+        for version in dict.fromkeys(kind.resource.version for kind in kinds)
+    ]
+    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+
+def resource_list(group: str, version: str, kinds: Iterable[Kind]) -> Document | None:
+    """``/api/v1`` and ``/apis/<group>/<version>``."""
+    found = [kind for kind in kinds if (kind.resource.group, kind.resource.version) == (group, version)]
+    if not found:
+        return None
+    resources = []
+    for kind in sorted(found, key=lambda one: one.resource.plural):
+        resource = kind.resource
+        common = {"namespaced": resource.namespaced, "kind": resource.kind}
+        resources.append(
+            {
+                "name": resource.plural,
+                "singularName": _singular(kind),
+                **common,
+                "verbs": sorted(kind.strategy.verbs),
+                **({"shortNames": list(kind.short_names)} if kind.short_names else {}),
+                **({"categories": list(kind.categories)} if kind.categories else {}),
+            }
+        )
+        resources += [
+            {"name": f"{resource.plural}/{name}", "singularName": "", **common, "verbs": _verbs(name)}
+            for name in kind.strategy.subresources
+        ]
+    version_name = f"{group}/{version}" if group else version
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version_name, "resources": resources}
+
+
+def aggregated(kinds: Iterable[Kind], *, core: bool) -> Document:
+    """``/api`` (``core``) or ``/apis`` in one document."""
+    items = [
+        {
+            "metadata": {"name": name} if name else {"name": ""},
+            "versions": [
+                {
+                    "version": version,
+                    "resources": [
+                        _discovered(kind) for kind in sorted(of_version, key=lambda one: one.resource.plural)
+                    ],
+                    "freshness": "Current",
+                }
+                for version, of_version in _by_version(of_group)
+            ],
+        }
+        for name, of_group in _by_group(kinds)
+        if (not name) is core
+    ]
+    return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def _discovered(kind: Kind) -> Document:
+    resource = kind.resource
+    response = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    found: Document = {
+        "resource": resource.plural,
+        "responseKind": response,
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": _singular(kind),
+        "verbs": sorted(kind.strategy.verbs),
+    }
+    if kind.short_names:
+        found["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        found["categories"] = list(kind.categories)
+    if kind.strategy.subresources:
+        found["subresources"] = [
+            {"subresource": name, "responseKind": response, "verbs": _verbs(name)}
+            for name in kind.strategy.subresources
+        ]
+    return found
+
+
+def _verbs(subresource: str) -> list[str]:
+    return ["update"] if subresource == "finalize" else ["get", "patch", "update"]
+
+
+def _singular(kind: Kind) -> str:
+    return kind.singular or kind.resource.kind.lower()
+
+
+def _by_group(kinds: Iterable[Kind]) -> list[tuple[str, list[Kind]]]:
+    order = sorted(kinds, key=lambda kind: kind.resource.group)
+    return [(name, list(found)) for name, found in groupby(order, key=lambda kind: kind.resource.group)]
+
+
+def _by_version(kinds: list[Kind]) -> list[tuple[str, list[Kind]]]:
+    order = sorted(kinds, key=lambda kind: kind.resource.version)
+    return [(version, list(found)) for version, found in groupby(order, key=lambda kind: kind.resource.version)]

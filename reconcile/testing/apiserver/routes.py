@@ -1,0 +1,128 @@
+"""Where a request leads: to a kind, or to one of the server's own pages.
+
+Pure. Source of the rules: apiserver, ``endpoints/installer.go`` and its router.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import attrs
+
+from reconcile.kube.request import HttpRequest, RequestInfo, parse
+from reconcile.testing.apiserver import discovery
+from reconcile.testing.apiserver.failure import (
+    Document,
+    Failure,
+    NoSuchPath,
+    method_not_allowed,
+    method_not_supported,
+    not_implemented,
+)
+from reconcile.testing.apiserver.registry import Registry
+from reconcile.testing.apiserver.strategy import Kind
+
+Page: TypeAlias = Callable[[], "Document | str"]
+
+
+@attrs.frozen
+class Call:
+    """A request to a kind."""
+
+    info: RequestInfo
+    kind: Kind
+
+
+@attrs.frozen
+class OwnPage:
+    """A page of the server's own: a document, or plain text."""
+
+    value: Document | str
+    content_type: str = "application/json"
+
+
+_HEALTH: Final = ("livez", "readyz", "healthz")
+_LATER: Final = {"openapi": "OpenAPI documents", "metrics": "metrics", "logs": "logs"}
+
+
+def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
+    """Find what a request is about.
+
+    Raises:
+        Failure: 404 for a path that leads nowhere, 405 for a verb that the resource has not, 501 for what the real
+            server has and this one has not.
+    """
+    info = parse(request)
+    if info is None:
+        return _own_page(request, registry)
+    kind = registry.find(info.group, info.version, info.plural)
+    if kind is None or bool(info.namespace) > kind.resource.namespaced:
+        if _is_open_question(info):
+            raise not_implemented(f"the resource {info.plural}.{info.group or 'core'}")
+        raise NoSuchPath
+    across = kind.resource.namespaced and not info.namespace
+    if across and info.name:
+        raise NoSuchPath
+    if info.subresource:
+        _check_subresource(info, kind)
+    elif info.verb not in kind.strategy.verbs or (across and info.verb not in ("list", "watch")):
+        raise _wrong_verb(info, kind)
+    return Call(info, kind)
+
+
+def _check_subresource(info: RequestInfo, kind: Kind) -> None:
+    if info.subresource not in kind.strategy.subresources:
+        if not kind.custom and info.subresource in _MISSING_SUBRESOURCES.get(info.plural, ()):
+            raise not_implemented(f"the subresource {info.plural}/{info.subresource}")
+        raise NoSuchPath
+    if info.verb not in ("get", "update", "patch") or (info.subresource == "finalize" and info.verb != "update"):
+        raise _wrong_verb(info, kind)
+
+
+_MISSING_SUBRESOURCES: Final = {
+    "pods": ("attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize"),
+    "serviceaccounts": ("token",),
+}
+
+
+def _wrong_verb(info: RequestInfo, kind: Kind) -> Failure:
+    return method_not_supported(kind.group_resource, info.verb) if kind.custom else method_not_allowed()
+
+
+_BUILT_IN_GROUPS: Final = ("", "apps", "batch", "autoscaling", "policy", "extensions")
+
+
+def _is_open_question(info: RequestInfo) -> bool:
+    """Whether the real server would have such a resource though this one does not."""
+    return info.group in _BUILT_IN_GROUPS or (info.group.endswith(".k8s.io") and info.group.count(".") == 2)
+
+
+def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
+    kinds = list(registry)
+    whole = discovery.wants_aggregated(request.headers.get("accept", ""))
+    document: Document | None = None
+    content_type = "application/json"
+    match request.path.strip("/").split("/"):
+        case [page, *_] if page in _HEALTH:
+            return OwnPage("ok", "text/plain; charset=utf-8")
+        case ["version"]:
+            document = discovery.VERSION
+        case ["api"] | ["apis"] as found if whole:
+            document = discovery.aggregated(kinds, core=found == ["api"])
+            content_type = discovery.AGGREGATED
+        case ["api"]:
+            document = discovery.legacy_versions()
+        case ["apis"]:
+            document = discovery.group_list(kinds)
+        case ["api", "v1"]:
+            document = discovery.resource_list("", "v1", kinds)
+        case ["apis", group]:
+            document = discovery.group(group, kinds)
+        case ["apis", group, version]:
+            document = discovery.resource_list(group, version, kinds)
+        case [first, *_] if first in _LATER:
+            raise not_implemented(_LATER[first])
+    if document is None:
+        raise NoSuchPath
+    if request.method not in ("GET", "HEAD"):
+        raise method_not_allowed()
+    return OwnPage(document, content_type)

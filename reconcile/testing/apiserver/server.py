@@ -1,0 +1,497 @@
+"""An API server in the process: requests come in as values, answers go out as values.
+
+``ApiServer`` is the shell around the pure parts: it knows the time and the watchers, takes one write at a time from
+request to commit in one step without waiting, and tells watchers and its own caretakers what changed. ``memory.py`` is
+a way in.
+"""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import anyio
+import attrs
+import orjson
+from anyio.abc import TaskGroup
+
+from reconcile.core.clock import Seconds, now, utc
+from reconcile.kube.objects import ObjectKey
+from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo
+from reconcile.kube.resource import Resource
+from reconcile.testing.apiserver import content, patching, reading, reviews
+from reconcile.testing.apiserver import metadata as metas
+from reconcile.testing.apiserver.admission import ADMIN, Rules, User
+from reconcile.testing.apiserver.caretakers import Caretakers
+from reconcile.testing.apiserver.content import Form
+from reconcile.testing.apiserver.crds import is_terminating
+from reconcile.testing.apiserver.deleting import delete, delete_all
+from reconcile.testing.apiserver.failure import (
+    Document,
+    Failure,
+    NoSuchPath,
+    bad_request,
+    expired,
+    internal,
+    invalid,
+    invalid_value,
+    method_not_supported,
+    not_implemented,
+    unsupported_media_type,
+    version_too_large,
+)
+from reconcile.testing.apiserver.kinds import BUILT_IN
+from reconcile.testing.apiserver.managers import timestamp
+from reconcile.testing.apiserver.memory import MemoryTransport
+from reconcile.testing.apiserver.options import (
+    ListOptions,
+    WriteOptions,
+    delete_options,
+    list_options,
+    parse_version,
+    write_options,
+)
+from reconcile.testing.apiserver.registry import Registry
+from reconcile.testing.apiserver.routes import Call, OwnPage, route
+from reconcile.testing.apiserver.storage import Event, Snapshot, Storage
+from reconcile.testing.apiserver.strategy import Kind
+from reconcile.testing.apiserver.watching import Watcher
+from reconcile.testing.apiserver.writing import Result, Session
+
+if TYPE_CHECKING:
+    from reconcile.kube.client import Client
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+_JSON: Final = {"content-type": content.JSON}
+_FRESH_WITHIN: Final[Seconds] = 3.0
+"""How long a read waits for a version that is yet to come."""
+_WRITES: Final = ("create", "update", "patch", "delete", "deletecollection")
+FIRST_NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+@attrs.frozen
+class Settings:
+    """What can be chosen about a server. Times are in seconds."""
+
+    history: int = 10_000
+    """Changes of a resource that can be watched again; older ones are a 410."""
+    watch_buffer: int = 1000
+    """Lines a watcher may be behind before it is cut off."""
+    watch_seconds: Seconds = 1800.0
+    """A watch without a timeout of its own ends after this, or up to twice as much."""
+    watch_list: bool = True
+    """Whether a watch may begin with a list; servers before 1.34 have it off unless told otherwise."""
+    needs_namespace: bool = True
+    """Whether an object needs a namespace that exists."""
+    garbage_collection: bool = True
+    """Whether objects go when all their owners are gone."""
+    namespace_lifecycle: bool = True
+    """Whether a namespace in deletion is emptied and removed."""
+    audit: int = 10_000
+    """Requests that are remembered."""
+
+
+@attrs.frozen
+class Audited:
+    """One request that was answered. ``time`` is on the loop's clock; ``stored``: it changed something for good."""
+
+    verb: str
+    resource: str
+    """``plural.group``; the path for what is no resource."""
+    key: ObjectKey
+    subresource: str
+    user_agent: str
+    user: str
+    code: int
+    stored: bool
+    time: Seconds
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it was a write that succeeded and changed something."""
+        return self.stored
+
+
+@attrs.frozen
+class Answer:
+    """What a request leads to: a whole answer, or the head of a watch with its ``watcher``."""
+
+    response: HttpResponse
+    watcher: Watcher | None = None
+
+
+@attrs.define(eq=False)
+class ApiServer:
+    """A whole API server, empty but for the first namespaces. Enter it with ``async with``.
+
+    ``kinds`` are served besides the built-in ones; ``rules`` say what each user may do (everything, unless listed).
+    """
+
+    kinds: Iterable[Kind] = ()
+    rng: random.Random = attrs.field(factory=lambda: random.Random(0), kw_only=True)
+    settings: Settings = attrs.field(default=Settings(), kw_only=True)
+    rules: Rules = attrs.field(default=Rules(), kw_only=True)
+    storage: Storage = attrs.field(init=False)
+    registry: Registry = attrs.field(factory=Registry, init=False)
+    audit: deque[Audited] = attrs.field(init=False)
+    """The last requests, oldest first."""
+    _watchers: dict[str, list[Watcher]] = attrs.field(factory=dict, init=False)
+    _caretakers: Caretakers = attrs.field(init=False)
+    _changed: anyio.Event = attrs.field(init=False)
+    _tasks: TaskGroup | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.storage = Storage(self.settings.history)
+        self.audit = deque(maxlen=self.settings.audit)
+        self.registry.add(*BUILT_IN, *self.kinds)
+        self._caretakers = Caretakers(self)
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._changed = anyio.Event()
+        namespaces = self.registry.find("", "v1", "namespaces")
+        assert namespaces is not None
+        for name in FIRST_NAMESPACES:
+            if self.storage.get("namespaces", name) is None:
+                self.write(partial(_create_namespace, namespaces, name))
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._caretakers.run, name="apiserver caretakers")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._tasks is not None
+        self.end_watches()
+        self._tasks.cancel_scope.cancel()
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            return await self._tasks.__aexit__(kind, error, trace)
+        # what the caller raised is the caller's, and goes on as it is
+        await self._tasks.__aexit__(None, None, None)
+        return None
+
+    # -- ways in ---------------------------------------------------------------------------------------------------
+
+    def transport(self, *, user: User = ADMIN, user_agent: str = "reconcile") -> MemoryTransport:
+        """A way in for one client."""
+        return MemoryTransport(self, user=user, user_agent=user_agent)
+
+    def client(self, *, user: User = ADMIN, user_agent: str = "reconcile", **options: Any) -> "Client":
+        """A client on a transport of its own; ``options`` are those of ``Client``."""
+        from reconcile.kube.client import Client
+
+        return Client(self.transport(user=user, user_agent=user_agent), **options)
+
+    async def answer(self, request: HttpRequest, user: User = ADMIN) -> Answer:
+        """Answer a request; never raises for what a client did."""
+        info: RequestInfo | None = None
+        stored = False
+        try:
+            found = route(request, self.registry)
+            if isinstance(found, OwnPage):
+                answer = Answer(_page(found))
+            else:
+                info = found.info
+                self.rules.check(user, info)
+                if info.verb in _WRITES:
+                    response, stored = self._write(found, request, user)
+                    answer = Answer(response)
+                else:
+                    answer = await self._read(found, request)
+        except Failure as failure:
+            answer = Answer(HttpResponse(failure.code, failure.headers, failure.body))
+        except Exception as error:
+            _log.exception("request failed method=%s path=%s", request.method, request.path)
+            bug = internal(str(error) or type(error).__name__)
+            answer = Answer(HttpResponse(bug.code, bug.headers, bug.body))
+        self._note(request, info, user, answer.response.status, stored)
+        return answer
+
+    # -- what tests ask and do -------------------------------------------------------------------------------------
+
+    def objects(self, resource: Resource[T], namespace: str = "") -> list[T]:
+        """The objects of a resource as they are stored, in the order of their names."""
+        keys = self.storage.keys(resource.name, namespace)
+        found = [self.storage.get(resource.name, key) for key in keys]
+        return [resource.codec.decode(one.raw) for one in found if one is not None]
+
+    def writes(self) -> list[Audited]:
+        """The requests that changed something."""
+        return [one for one in self.audit if one.stored]
+
+    def compact(self) -> None:
+        """Forget all history: whoever asks for a past version is told 410."""
+        self.storage.compact()
+
+    def expire_continue(self) -> None:
+        """Forget past lists only: continue tokens given so far are told 410, watches are not."""
+        self.storage.compacted = self.storage.version + 1
+
+    def snapshot(self) -> Snapshot:
+        """A backup, for ``restore``."""
+        return self.storage.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a backup, as an etcd restore does: versions go back, watches end."""
+        self.end_watches()
+        self.storage.restore(snapshot)
+        self._caretakers.reset()
+
+    def end_watches(self, resource: Resource[Any] | None = None) -> None:
+        """End the watches of a resource, or all, as a restart of the server does."""
+        for name, watchers in self._watchers.items():
+            if resource is None or name == resource.name:
+                for watcher in watchers:
+                    watcher.end()
+
+    def collect_garbage(self) -> int:
+        """Let the garbage collector work until it has nothing more to do; the answer counts its writes."""
+        return self._caretakers.collect()
+
+    # -- reads -----------------------------------------------------------------------------------------------------
+
+    async def _read(self, call: Call, request: HttpRequest) -> Answer:
+        kind, info = call.kind, call.info
+        form = content.form(request, custom=kind.custom)
+        if info.verb == "get":
+            await self._reach(parse_version(request.get("resourceVersion")))
+            body = reading.get(self.storage, kind, info.key, form)
+            return Answer(HttpResponse(200, _JSON, body))
+        options = list_options(request, kind, info.namespace, watch_list=self.settings.watch_list)
+        if info.verb == "watch":
+            return await self._watch(kind, options, form)
+        await self._reach(reading.at_least(options))
+        return Answer(HttpResponse(200, _JSON, reading.list_(self.storage, kind, options, form)))
+
+    async def _reach(self, version: int) -> None:
+        """Wait for a version, for a while."""
+        with anyio.move_on_after(_FRESH_WITHIN):
+            while self.storage.version < version:
+                await self._changed.wait()
+        if self.storage.version < version:
+            raise version_too_large(version, self.storage.version, retry_after=1)
+
+    async def _watch(self, kind: Kind, options: ListOptions, form: Form) -> Answer:
+        asked = parse_version(options.version)
+        seconds = options.timeout or self.settings.watch_seconds * (1 + self.rng.random())
+        watcher = Watcher(
+            kind,
+            options.selection,
+            form,
+            asked,
+            deadline=now() + seconds,
+            bookmarks=options.bookmarks,
+            current=lambda: self.storage.version,
+            limit=self.settings.watch_buffer,
+        )
+        try:
+            await self._start(watcher, kind, options, asked)
+        except Failure as failure:
+            # once a watch is accepted, what goes wrong is an event of it
+            watcher.fail(failure)
+        return Answer(HttpResponse(200, _JSON), watcher)
+
+    async def _start(self, watcher: Watcher, kind: Kind, options: ListOptions, asked: int) -> None:
+        table = self.storage.table(kind.table)
+        wants_state = options.initial_events or (options.initial_events is None and asked == 0)
+        if options.initial_events is not None:
+            await self._reach(asked)
+        if wants_state:
+            keys = self.storage.keys(kind.table, options.selection.namespace)
+            state = [table.objects[key] for key in keys if options.selection.matches(table.objects[key])]
+            mark_end = bool(options.initial_events) and options.bookmarks
+            watcher.begin(state, self.storage.version, mark_end=mark_end)
+        elif asked == 0:
+            watcher.after = self.storage.version
+        else:
+            events = table.since(asked)
+            if events is None:
+                raise expired(f"too old resource version: {asked} ({table.floor})")
+            watcher.replay(events)
+        watchers = self._watchers.setdefault(kind.table, [])
+        watchers[:] = [one for one in watchers if not one.is_over]
+        watchers.append(watcher)
+
+    # -- writes ----------------------------------------------------------------------------------------------------
+
+    def write(self, change: Callable[[Session], T], *, user: User = ADMIN, dry_run: bool = False) -> T:
+        """Run a change in a transaction of its own and make it real; whatever it raises undoes it."""
+        session = Session(
+            self.registry,
+            self.storage.begin(),
+            user,
+            timestamp(utc()),
+            self.rng,
+            dry_run=dry_run,
+            needs_namespace=self.settings.needs_namespace,
+        )
+        result = change(session)
+        if not dry_run:
+            self._publish(session.transaction.commit())
+            for kind, write in session.commits:
+                if kind.hooks.after_commit is not None:
+                    try:
+                        kind.hooks.after_commit(write)
+                    except Exception:
+                        _log.exception("after_commit hook failed kind=%s", kind.resource)
+        return result
+
+    def _publish(self, events: list[tuple[str, Event]]) -> None:
+        for table, event in events:
+            for watcher in self._watchers.get(table, ()):
+                watcher.feed(event)
+        if events:
+            self._changed.set()
+            self._changed = anyio.Event()
+            self._caretakers.observe(events)
+
+    def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
+        kind, info = call.kind, call.info
+        form = content.form(request, custom=kind.custom)
+        if info.verb == "delete":
+            return self._delete(kind, info, request, user)
+        if info.verb == "deletecollection":
+            return self._delete_all(kind, info, request, user, form)
+        if (review := reviews.review(kind, self.rules, user)) is not None:
+            body = content.body(request, custom=False)
+            return HttpResponse(201, _JSON, orjson.dumps(review(body))), False
+        if info.verb == "patch":
+            change, options = self._patch(kind, info, request)
+        else:
+            change, options = self._put(kind, info, request)
+        result = self.write(change, user=user, dry_run=options.dry_run)
+        code = 201 if result.created else 200
+        return _object(code, result.document, form), result.changed and not options.dry_run
+
+    def _put(
+        self, kind: Kind, info: RequestInfo, request: HttpRequest
+    ) -> tuple[Callable[[Session], Result], WriteOptions]:
+        document = content.body(request, custom=kind.custom)
+        options = write_options(request, "CreateOptions" if info.verb == "create" else "UpdateOptions")
+        _check_kind(kind, document)
+        if fault := metas.shape_fault(document.get("metadata")):
+            raise bad_request(fault)
+        if info.verb == "create":
+            self._refuse_if_terminating(kind, info.verb)
+            return lambda session: session.create(kind, info.namespace, document, options.manager), options
+        return (
+            lambda session: session.replace(kind, info.key, document, options.manager, info.subresource),
+            options,
+        )
+
+    def _patch(
+        self, kind: Kind, info: RequestInfo, request: HttpRequest
+    ) -> tuple[Callable[[Session], Result], WriteOptions]:
+        media = request.headers.get("content-type", "").partition(";")[0].strip()
+        offers = [patching.JSON_PATCH, patching.MERGE, patching.APPLY]
+        if kind.strategy.strategic:
+            offers.insert(2, patching.STRATEGIC)
+        if media not in offers:
+            raise unsupported_media_type(offers)
+        options = write_options(request, "PatchOptions", apply=media == patching.APPLY)
+        raw = request.body
+        key, sub, manager = info.key, info.subresource, options.manager
+        if media == patching.APPLY:
+            config = content.document(raw, yaml=True)
+            return (
+                lambda session: session.apply(kind, key, config, manager, force=options.force, subresource=sub),
+                options,
+            )
+        if media == patching.STRATEGIC:
+            raise not_implemented("strategic merge patches")
+        change = patching.json_patch if media == patching.JSON_PATCH else patching.merge_patch
+        return (
+            lambda session: session.update(kind, key, lambda live: change(live, raw), manager, subresource=sub),
+            options,
+        )
+
+    def _refuse_if_terminating(self, kind: Kind, verb: str) -> None:
+        definition = self.storage.get("customresourcedefinitions.apiextensions.k8s.io", kind.table)
+        if kind.custom and definition is not None and is_terminating(definition.value):
+            failure = method_not_supported(kind.group_resource, verb)
+            failure.status["message"] = f"{verb} not allowed while custom resource definition is terminating"
+            raise failure
+
+    def _delete(self, kind: Kind, info: RequestInfo, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
+        form = content.form(request, custom=kind.custom)
+        options = delete_options(request, content.body(request, custom=False) if request.body else {})
+        result = self.write(
+            lambda session: delete(session, kind, info.key, options), user=user, dry_run=options.dry_run
+        )
+        stored = (result.changed or result.gone) and not options.dry_run
+        if not result.gone or kind.strategy.returns_deleted:
+            return _object(200, result.document, form), stored
+        details = {**kind.group_resource.details(info.name), "uid": result.document["metadata"]["uid"]}
+        status = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": {name: value for name, value in details.items() if value},
+        }
+        return HttpResponse(200, _JSON, orjson.dumps(status)), stored
+
+    def _delete_all(
+        self, kind: Kind, info: RequestInfo, request: HttpRequest, user: User, form: Form
+    ) -> tuple[HttpResponse, bool]:
+        chosen = list_options(request, kind, info.namespace, watch_list=self.settings.watch_list)
+        options = delete_options(request, content.body(request, custom=False) if request.body else {})
+        items = self.write(
+            lambda session: delete_all(session, kind, chosen.selection, options), user=user, dry_run=options.dry_run
+        )
+        head = {"kind": kind.list_kind, "apiVersion": kind.resource.api_version}
+        metadata = {"resourceVersion": str(self.storage.version)}
+        body = orjson.dumps({**head, "metadata": metadata, "items": items})
+        return HttpResponse(200, _JSON, body), bool(items) and not options.dry_run
+
+    def _note(self, request: HttpRequest, info: RequestInfo | None, user: User, code: int, stored: bool) -> None:
+        if info is None:
+            verb, resource, key, subresource = request.method.lower(), request.path, ObjectKey("", ""), ""
+        else:
+            verb, key, subresource = info.verb, info.key, info.subresource
+            resource = f"{info.plural}.{info.group}" if info.group else info.plural
+        agent = request.headers.get("user-agent", "")
+        self.audit.append(Audited(verb, resource, key, subresource, agent, user.name, code, stored, now()))
+
+
+def _create_namespace(kind: Kind, name: str, session: Session) -> Result:
+    return session.create(kind, "", {"metadata": {"name": name}}, "kube-apiserver")
+
+
+def _object(code: int, document: Document, form: Form) -> HttpResponse:
+    body = orjson.dumps(document) if form is Form.WHOLE else content.metadata_only(document)
+    return HttpResponse(code, _JSON, body)
+
+
+def _page(page: OwnPage) -> HttpResponse:
+    body = page.value.encode() if isinstance(page.value, str) else orjson.dumps(page.value)
+    return HttpResponse(200, {"content-type": page.content_type}, body)
+
+
+def _check_kind(kind: Kind, document: Document) -> None:
+    """See that a document is of the kind it was sent to; what it does not say is taken for granted."""
+    version, name = document.get("apiVersion") or "", document.get("kind") or ""
+    expected = kind.resource
+    if version and version != expected.api_version:
+        raise bad_request(
+            f"the API version in the data ({version}) does not match the expected API version ({expected.api_version})"
+        )
+    if name and name != expected.kind:
+        if kind.custom:
+            fault = invalid_value("kind", name, f"must be {expected.kind}")
+            raise invalid(kind.group_kind, (document.get("metadata") or {}).get("name") or "", [fault])
+        group = expected.group or "core"
+        raise bad_request(
+            f'{name} in version "{expected.version}" cannot be handled as a {expected.kind}: '
+            f"converting ({expected.version}.{name}) to ({group}.{expected.kind}): unknown conversion"
+        )
+
+
+__all__ = ["Answer", "ApiServer", "Audited", "NoSuchPath", "Settings"]

@@ -1,0 +1,161 @@
+"""One client's view of what changes: events from some version on, until it ends.
+
+A ``Watcher`` is fed by the server in the step that commits a change, and read by one client. What a change means to it
+depends on its selection: an object that comes to match is ADDED, one that no longer does is DELETED. Lines are encoded
+once and shared. A reader who falls behind by more than the buffer is cut off, and nobody waits for it. Source of the
+rules: apiserver, ``storage/cacher`` and ``endpoints/handlers/watch.go``.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import attrs
+import orjson
+
+from reconcile.core.clock import Seconds, now
+from reconcile.testing.apiserver.content import Form, metadata_only
+from reconcile.testing.apiserver.failure import Document, Failure
+from reconcile.testing.apiserver.options import Selection
+from reconcile.testing.apiserver.reading import encoded
+from reconcile.testing.apiserver.storage import Event, Stored
+from reconcile.testing.apiserver.strategy import Kind
+
+BOOKMARK_EVERY: Final[Seconds] = 60.0
+BOOKMARK_BEFORE_END: Final[Seconds] = 2.0
+INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
+
+
+def line(kind: str, document: bytes) -> bytes:
+    """One line of a watch."""
+    return b'{"type":"' + kind.encode() + b'","object":' + document + b"}\n"
+
+
+def change_line(event: Event, selection: Selection, form: Form) -> bytes | None:
+    """What a change looks like to a watcher; ``None`` if it does not concern it."""
+    was = event.old is not None and selection.matches(event.old)
+    is_ = event.new is not None and selection.matches(event.new)
+    if not was and not is_:
+        return None
+    kind = "DELETED" if not is_ else "MODIFIED" if was else "ADDED"
+    cached = event.lines.get((kind, form))
+    if cached is None:
+        if is_:
+            assert event.new is not None
+            document = encoded(event.new, form)
+        else:
+            document = event.last if form is Form.WHOLE else metadata_only(orjson.loads(event.last))
+        cached = event.lines[kind, form] = line(kind, document)
+    return cached
+
+
+def bookmark_line(kind: Kind, version: int, form: Form, *, initial_events_end: bool = False) -> bytes:
+    """A line that says how far a watcher has come."""
+    metadata: Document = {"resourceVersion": str(version)}
+    if initial_events_end:
+        metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
+    if form is Form.METADATA:
+        head: Document = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+    else:
+        head = {"kind": kind.resource.kind, "apiVersion": kind.resource.api_version}
+    return line("BOOKMARK", orjson.dumps({**head, "metadata": metadata}))
+
+
+@attrs.define(eq=False)
+class Watcher:
+    """The server's side of one watch. ``after`` is the version it asked for: only what is newer counts."""
+
+    kind: Kind
+    selection: Selection
+    form: Form
+    after: int
+    deadline: Seconds
+    bookmarks: bool
+    current: Callable[[], int]
+    """The version the server has come to."""
+    limit: int = 1000
+    """Lines it may be behind."""
+    next_bookmark: Seconds = attrs.field(init=False)
+    _lines: deque[bytes] = attrs.field(factory=deque, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
+    _wakeup: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.next_bookmark = self._bookmark_after(now())
+
+    def begin(self, stored: Iterable[Stored], version: int, *, mark_end: bool) -> None:
+        """Start with the current state as ADDED lines; ``mark_end`` closes them with the bookmark of WatchList."""
+        for one in stored:
+            self._lines.append(line("ADDED", encoded(one, self.form)))
+        self.after = version
+        if mark_end:
+            self._lines.append(bookmark_line(self.kind, version, self.form, initial_events_end=True))
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Start with what happened since; however much that is."""
+        for event in events:
+            self._take(event)
+
+    def feed(self, event: Event) -> None:
+        """A change was committed."""
+        if self._ended:
+            return
+        self._take(event)
+        if len(self._lines) > self.limit:
+            self._lines.clear()
+            self.end()
+        elif self._lines:
+            self._wakeup.set()
+
+    def _take(self, event: Event) -> None:
+        if event.version <= self.after:
+            return
+        found = change_line(event, self.selection, self.form)
+        if found is not None:
+            self._lines.append(found)
+
+    def fail(self, failure: Failure) -> None:
+        """End with an ERROR line."""
+        self._lines.append(line("ERROR", orjson.dumps(failure.status)))
+        self.end()
+
+    def end(self) -> None:
+        """End after what is still to be read."""
+        self._ended = True
+        self._wakeup.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, by the server's or the client's will, or by time."""
+        return self._ended or now() >= self.deadline
+
+    async def read(self) -> bytes:
+        """Wait for lines and take all there are; b"" when the watch is over."""
+        while True:
+            if self._lines:
+                chunk = b"".join(self._lines)
+                self._lines.clear()
+                return chunk
+            if self.is_over:
+                self._ended = True
+                return b""
+            moment = now()
+            if self.bookmarks and moment >= self.next_bookmark:
+                self.next_bookmark = self._bookmark_after(moment)
+                if (version := self.current()) > self.after:
+                    return bookmark_line(self.kind, version, self.form)
+            self._wakeup.clear()
+            until = min(self.deadline, self.next_bookmark) if self.bookmarks else self.deadline
+            timer = asyncio.get_running_loop().call_at(until, self._wakeup.set)
+            try:
+                await self._wakeup.wait()
+            finally:
+                timer.cancel()
+
+    def _bookmark_after(self, moment: Seconds) -> Seconds:
+        before_end = self.deadline - BOOKMARK_BEFORE_END
+        upcoming = moment + BOOKMARK_EVERY
+        if before_end < upcoming:
+            return before_end if before_end > moment else self.deadline
+        return upcoming
