@@ -71,6 +71,10 @@ class Settings:
         group=_MAPPING,
     )
 
+    is_node_affinity_aware: bool = setting(False, "ironcore only: load balancers follow node affinity", group=_MAPPING)
+    disable_network_peering: bool = setting(False, "ironcore only: leave peering states alone", group=_MAPPING)
+    skip_migrations: bool = setting(False, "ironcore only: leave objects of the former origin layout", group=_MAPPING)
+
     metrics_bind_address: str = setting(
         "", "address of /metrics; 0: none; unset: :8080 for onmetal, 0 for ironcore", takes="host:port", group=_SERVING
     )

@@ -1,0 +1,58 @@
+"""The daemon takes the Go daemon's command line."""
+
+import pytest
+
+from apinetlet import flags
+from apinetlet.flags import FlagError
+from apinetlet.settings import Settings
+
+DEPLOYMENT = [
+    "--leader-elect",
+    "--api-net-namespace=apinet",
+    "--health-probe-bind-address=:8081",
+    "--metrics-bind-address=127.0.0.1:8080",
+]
+
+UPSTREAM = """
+metrics-bind-address metrics-secure metrics-cert-path metrics-cert-name metrics-cert-key enable-http2 health-probe-bind-address
+leader-elect kubeconfig kubeconfig-secret-name kubeconfig-secret-namespace bootstrap-kubeconfig rotate-certificates
+egress-selector-config qps burst api-net-kubeconfig api-net-kubeconfig-secret-name api-net-kubeconfig-secret-namespace
+api-net-bootstrap-kubeconfig api-net-rotate-certificates api-net-egress-selector-config api-net-qps api-net-burst
+api-net-namespace namespace watch-filter is-node-affinity-aware disable-network-peering skip-migrations
+zap-devel zap-encoder zap-log-level zap-stacktrace-level zap-time-encoding
+""".split()
+
+
+def test_every_flag_of_the_go_daemon_is_known_under_its_name() -> None:
+    assert set(UPSTREAM) <= {flag.name for flag in flags.flags_of(Settings)}
+
+
+def test_the_command_line_of_the_go_deployment_is_taken_as_it_is() -> None:
+    settings, rest = flags.parse(DEPLOYMENT, Settings)
+    assert rest == []
+    assert settings.check() is settings
+    assert settings.leader_elect
+    assert settings.api_net_namespace == "apinet"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "--api-net-namespace is required"),
+        (["--api-net-namespace=x", "--kubeconfig=a", "--kubeconfig-secret-name=b"], "exclude each other"),
+        (
+            ["--api-net-namespace=x", "--api-net-kubeconfig=a", "--api-net-kubeconfig-secret-name=b"],
+            "--api-net-kubeconfig and",
+        ),
+        (["--api-net-namespace=x", "--rotate-certificates"], "--rotate-certificates is not supported yet"),
+        (["--api-net-namespace=x", "--workers=0"], "--workers must be at least 1"),
+        (
+            ["--api-net-namespace=x", "--leader-election-renew-deadline=20s"],
+            "renew-deadline < --leader-election-lease-duration",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_by_name(words: list[str], says: str) -> None:
+    settings, _ = flags.parse(words, Settings)
+    with pytest.raises(FlagError, match=says):
+        settings.check()
