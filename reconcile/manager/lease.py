@@ -151,16 +151,20 @@ class Candidacy:
             return -math.inf
         return self._renewed + self.election.lease_duration
 
+    @property
+    def leads_until(self) -> Seconds:
+        """When a holder that cannot renew gives up, before its validity ends; never for who does not hold."""
+        return math.inf if self._renewed is None else self._renewed + self.election.renew_deadline
+
     def step(self, now: Seconds, utc: dt.datetime) -> Step:
         """What to do next."""
         if self._renewed is not None:
             if not self.is_holding:
                 return Lost(f"{self.holder or 'nobody'} holds the Lease")
-            give_up = self._renewed + self.election.renew_deadline
-            if now >= give_up:
+            if now >= self.leads_until:
                 return Lost(f"the Lease was last renewed {now - self._renewed:.1f} s ago")
             if now < self._next:
-                return Wait(min(self._next, give_up))
+                return Wait(min(self._next, self.leads_until))
         elif now < self._next:
             return Wait(self._next)
         if not self._is_fresh:
