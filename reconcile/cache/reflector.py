@@ -1,0 +1,441 @@
+"""What to ask the API server next, to keep a copy of a collection: list, watch, pause, or ask whether the kind exists.
+
+``step`` is the one next thing to do; its answer, fed in, makes the next step and says what to do with what came. There
+is no answer after which nothing is asked. The rules:
+
+- The first list is consistent: no version is asked for, and "0" never is, for that is any past a replica still has.
+- Later ones ask for "not older than" what was seen. A server that has to say for too long that this version is yet to
+  come, or that shows a lower one, has another history: then a consistent list counts alone, and is marked ``is_reset``.
+- 410, wherever it comes, leads to a consistent list, never to the same version again.
+- A list comes as a stream of events where the server can do that (WatchList). One that refuses, ignores the wish, or
+  does not get to its end in time is remembered, and asked for pages instead.
+- A watch has the server's time limit, a limit on silence (bookmarks count as sound) and one on all of it. It goes on
+  from the last version; after a failure, or when it closed almost at once, not before a growing pause.
+- Only the server's word that the kind is gone empties the copy. Every other error leaves it as it is, and asks again.
+
+Pure: time is an argument, randomness is passed in. ``informer.py`` does what ``step`` says.
+"""
+
+import enum
+import random
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import attrs
+
+from reconcile.core.backoff import Backoff
+from reconcile.core.clock import Seconds
+from reconcile.kube import errors
+
+
+@attrs.frozen
+class ReflectorSettings:
+    """How patiently to ask. Times in seconds."""
+
+    page_limit: int = 500
+    """Objects a page of a list."""
+    watch_seconds: tuple[int, int] = (240, 480)
+    """A watch ends by the server's clock after a time between these, so that not all of them end at once."""
+    idle: Seconds = 75.0
+    """A watch that is silent for longer is taken for dead; servers send a bookmark about every minute."""
+    overdue: Seconds = 15.0
+    """How long after its time a watch may end."""
+    short: Seconds = 5.0
+    """A watch that lived shorter counts as a failure, even if it was ended in order."""
+    watch_list: bool = True
+    """Whether to try to get lists as a stream."""
+    initial_idle: Seconds = 10.0
+    """A stream that should bring a list may be silent for so long before pages are asked for instead."""
+    initial_limit: Seconds = 60.0
+    """And may take so long as a whole."""
+    backoff: Backoff = attrs.field(factory=lambda: Backoff(base=0.8, factor=2.0, cap=30.0))
+    healthy: Seconds = 120.0
+    """Failures further apart than this do not make the pauses grow."""
+    version_patience: Seconds = 30.0
+    """How long a server may say that the version asked for is yet to come."""
+    stuck: int = 3
+    """So many failures in a row without an event between them, and another way is tried: a list, or pages."""
+    retry_after_limit: Seconds = 120.0
+    """A server that asks for a longer pause is asked again after this."""
+
+
+@attrs.frozen
+class List:
+    """Ask for a page. With a version: not older than it."""
+
+    resource_version: str = ""
+    continue_: str = ""
+    limit: int = 0
+
+
+@attrs.frozen
+class Watch:
+    """Follow the collection. ``lists``: what is there comes first, as events, up to a bookmark that says so."""
+
+    resource_version: str
+    timeout_seconds: int
+    idle: Seconds
+    limit: Seconds
+    """The client's own limit on all of it, or, while it ``lists``, on that."""
+    lists: bool = False
+
+
+@attrs.frozen
+class AskKind:
+    """Ask discovery whether the server has the kind."""
+
+
+@attrs.frozen
+class Pause:
+    """Wait, then go on."""
+
+    seconds: Seconds
+    then: "List | Watch | AskKind"
+
+
+Request: TypeAlias = List | Watch | AskKind
+Step: TypeAlias = Request | Pause
+
+
+class Effect(enum.Enum):
+    """What to do with what came."""
+
+    NOTHING = enum.auto()
+    STAGE = enum.auto()
+    """It belongs to a list that is not whole yet."""
+    TAKE = enum.auto()
+    """The list is whole: it takes the place of the copy (``version``, ``is_reset``)."""
+    COMMIT = enum.auto()
+    """It happened after the list."""
+    STOP = enum.auto()
+    """The stream is of no more use: close it and do ``step``. What came with it does not count."""
+    EMPTY = enum.auto()
+    """The kind is gone, and with it every object."""
+
+
+class State(enum.StrEnum):
+    """How the copy is doing."""
+
+    SYNCING = "syncing"
+    LIVE = "live"
+    WAITING_FOR_KIND = "waiting-for-kind"
+    GONE = "gone"
+    """The kind was there and has been removed."""
+    FORBIDDEN = "forbidden"
+    UNAUTHORIZED = "unauthorized"
+    UNREACHABLE = "unreachable"
+    """No answer, or one that is of no use."""
+
+
+@attrs.define(eq=False)
+class Reflector:
+    """``without_watch_list`` is what has been learned of the server, API group by API group; share it."""
+
+    settings: ReflectorSettings
+    rng: random.Random
+    group: str = ""
+    without_watch_list: set[str] = attrs.field(factory=set)
+    step: Step = attrs.field(init=False)
+    state: State = attrs.field(init=False, default=State.SYNCING)
+    error: errors.KubeError | None = attrs.field(init=False, default=None)
+    """Why it is not live; ``None`` when it is."""
+    version: str = attrs.field(init=False, default="")
+    """The last one seen; "" before the first list and when there is no copy."""
+    is_reset: bool = attrs.field(init=False, default=False)
+    """Whether the last list belongs to another history than what came before it."""
+    relists: Counter[str] = attrs.field(init=False, factory=Counter)
+    """Lists begun, by reason."""
+    restarts: Counter[str] = attrs.field(init=False, factory=Counter)
+    """Watches begun again, by reason."""
+    resets: int = attrs.field(init=False, default=0)
+    _at_least: int = attrs.field(init=False, default=0)
+    _opened: Seconds = attrs.field(init=False, default=0.0)
+    _failures: int = attrs.field(init=False, default=0)
+    _failed_at: Seconds = attrs.field(init=False, default=0.0)
+    _stuck: int = attrs.field(init=False, default=0)
+    _unborn_since: Seconds | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.step = self._list("start")
+
+    # answers
+
+    def rested(self) -> None:
+        """The pause is over."""
+        assert isinstance(self.step, Pause)
+        self.step = self.step.then
+
+    def page(self, resource_version: str, continue_: str, now: Seconds) -> Effect:
+        """A page came, and was put to the others."""
+        step = self.step
+        assert isinstance(step, List)
+        self._heard()
+        if continue_:
+            self.step = List(continue_=continue_, limit=step.limit)
+            return Effect.STAGE
+        return self._whole(resource_version, now)
+
+    def opened(self, now: Seconds) -> None:
+        """The server accepted the watch."""
+        assert isinstance(self.step, Watch)
+        self._opened = now
+        self._unborn_since = None
+        if not self.step.lists:
+            self._heard()
+
+    def event(self, resource_version: str, *, is_end: bool = False, now: Seconds) -> Effect:
+        """The watch shows an object in this version; ``is_end``: its end."""
+        step = self.step
+        assert isinstance(step, Watch)
+        if step.lists:
+            return Effect.STAGE
+        # the end of an object may carry the version of its last state
+        if not is_end and self._goes_back(resource_version):
+            return self._turn_back(now)
+        self._advance(resource_version)
+        return Effect.COMMIT
+
+    def bookmark(self, resource_version: str, *, ends_list: bool = False, now: Seconds) -> Effect:
+        """The watch says how far it is."""
+        step = self.step
+        assert isinstance(step, Watch)
+        if step.lists:
+            return self._whole(resource_version, now) if ends_list else Effect.NOTHING
+        if self._goes_back(resource_version):
+            return self._turn_back(now)
+        self._advance(resource_version)
+        return Effect.NOTHING
+
+    def closed(self, now: Seconds) -> None:
+        """The server ended the watch, or the connection did, between two lines."""
+        step = self.step
+        assert isinstance(step, Watch)
+        if step.lists:
+            self.step = self._retry_list(now)
+        elif now - self._opened >= self.settings.short:
+            self.restarts["closed"] += 1
+            self.step = self._watch()
+        else:
+            self.restarts["closed at once"] += 1
+            self.step = self._pause(self._go_on(), now)
+
+    def silent(self, now: Seconds) -> None:
+        """Nothing came for ``idle`` seconds, or the ``limit`` is over: the client ended the watch."""
+        step = self.step
+        assert isinstance(step, Watch)
+        if step.lists:
+            self.step = self._without_watch_list()
+        else:
+            # opening the next one shows whether anybody is there; a quiet server without bookmarks deserves no pause
+            self.restarts["idle" if now - self._opened < step.limit else "overdue"] += 1
+            self.step = self._watch()
+
+    def failed(self, error: errors.KubeError, now: Seconds) -> None:
+        """The request failed, or the stream broke, or an ERROR event came."""
+        step = self.step
+        assert not isinstance(step, Pause)
+        self.error = error
+        self.state = _STATES.get(type(error), State.UNREACHABLE)
+        if isinstance(step, Watch) and not step.lists:
+            self.restarts[_reason(error)] += 1
+        match error:
+            case errors.Gone():
+                self.step = self._pause(self._relist_after(step), now, free=True)
+            case errors.NotFound():
+                self.step = self._pause(AskKind(), now, free=True)
+            case errors.ApiError() if _is_yet_to_come(error) and not isinstance(step, AskKind):
+                self.step = self._pause(self._wait_for_version(step, now), now, error.retry_after)
+            case errors.ApiError(code=400 | 405 | 406 | 415 | 422 | 501):
+                self.step = self._pause(self._refused(step), now, free=True)
+            case errors.ApiError():
+                self.step = self._pause(self._again(step), now, error.retry_after)
+            case errors.BadAnswer() if isinstance(step, Watch) and step.lists:
+                self.step = self._retry_list(now)
+            case errors.ConnectionFailed(sent=True) if isinstance(step, Watch) and step.lists:
+                self.step = self._retry_list(now)
+            case errors.ConnectionFailed():
+                self.step = self._pause(self._watch() if isinstance(step, Watch) and not step.lists else step, now)
+            case _:
+                self.step = self._pause(self._again(step), now)
+
+    def kind_is(self, served: bool, now: Seconds) -> Effect:
+        """Discovery says whether the server has the kind."""
+        assert isinstance(self.step, AskKind)
+        if served:
+            self.state = State.SYNCING
+            self.step = self._list("kind")
+            return Effect.NOTHING
+        had_copy, self.version = self.version != "", ""
+        self.state = State.GONE if had_copy or self.state is State.GONE else State.WAITING_FOR_KIND
+        self.step = self._pause(AskKind(), now)
+        return Effect.EMPTY if had_copy else Effect.NOTHING
+
+    def relist(self, reason: str, at_least: int = 0) -> Effect:
+        """The copy is in doubt: list again, not older than ``at_least``. Nothing if a list is coming anyway."""
+        self._at_least = max(self._at_least, at_least)
+        then = self.step.then if isinstance(self.step, Pause) else self.step
+        if not isinstance(then, Watch) or then.lists:
+            return Effect.NOTHING
+        list_ = self._list(reason, self._newest())
+        self.step = attrs.evolve(self.step, then=list_) if isinstance(self.step, Pause) else list_
+        return Effect.STOP
+
+    # what comes of them
+
+    def _whole(self, resource_version: str, now: Seconds) -> Effect:
+        """A list is complete at this version."""
+        if resource_version in ("", "0"):
+            self.failed(errors.BadAnswer("a list without a resource version"), now)
+            return Effect.STOP
+        self.is_reset = _is_less(resource_version, self._newest())
+        self.resets += self.is_reset
+        self.version = resource_version
+        self._at_least = 0
+        self._stuck = 0
+        self.step = self._watch_on(self.step) if isinstance(self.step, Watch) else self._watch()
+        self._heard()
+        return Effect.TAKE
+
+    def _turn_back(self, now: Seconds) -> Effect:
+        """A version below the last one seen: not the history we know."""
+        self.step = self._pause(self._list("version went back"), now, free=True)
+        return Effect.STOP
+
+    def _goes_back(self, resource_version: str) -> bool:
+        return _is_less(resource_version, self.version)
+
+    def _advance(self, resource_version: str) -> None:
+        self._stuck = 0
+        if resource_version not in ("", "0") and not _is_less(resource_version, self.version):
+            self.version = resource_version
+
+    def _heard(self) -> None:
+        self.error = None
+        self._unborn_since = None
+        self.state = State.LIVE if isinstance(self.step, Watch) and self.version else State.SYNCING
+
+    def _newest(self) -> str:
+        """The version that a list must reach."""
+        return str(self._at_least) if _is_less(self.version or "0", str(self._at_least)) else self.version
+
+    # next steps
+
+    def _list(self, reason: str, resource_version: str = "") -> Request:
+        self.relists[reason] += 1
+        self._stuck = 0
+        return self._begin_list(resource_version)
+
+    def _begin_list(self, resource_version: str = "") -> Request:
+        settings = self.settings
+        if not settings.watch_list or self.group in self.without_watch_list:
+            return List(resource_version, limit=settings.page_limit)
+        return attrs.evolve(
+            self._watch(),
+            resource_version=resource_version,
+            idle=settings.initial_idle,
+            limit=settings.initial_limit,
+            lists=True,
+        )
+
+    def _watch(self) -> Watch:
+        settings = self.settings
+        seconds = self.rng.randint(*settings.watch_seconds)
+        return Watch(self.version, seconds, idle=settings.idle, limit=seconds + settings.overdue)
+
+    def _watch_on(self, stream: Watch) -> Watch:
+        """The same stream, its list being over."""
+        settings = self.settings
+        limit = stream.timeout_seconds + settings.overdue
+        return Watch(self.version, stream.timeout_seconds, idle=settings.idle, limit=limit)
+
+    def _again(self, step: Request) -> Request:
+        """The same once more; a watch from where it is by now."""
+        if not isinstance(step, Watch):
+            return step
+        if not step.lists:
+            return self._go_on()
+        self._stuck += 1
+        return (
+            step if self._stuck < self.settings.stuck else List(step.resource_version, limit=self.settings.page_limit)
+        )
+
+    def _go_on(self) -> Request:
+        """Watch on, unless that has failed too often without getting anywhere."""
+        self._stuck += 1
+        return self._watch() if self._stuck < self.settings.stuck else self._list("stuck", self._newest())
+
+    def _relist_after(self, step: Request) -> Request:
+        """The version, or the page, is history."""
+        if isinstance(step, List) and step.continue_:
+            self.relists["page expired"] += 1
+            return List()  # all of it at once: pages take longer than the server remembers
+        return self._list("expired")
+
+    def _retry_list(self, now: Seconds) -> Step:
+        """A stream that should bring a list ended early."""
+        self._stuck += 1
+        if self._stuck >= self.settings.stuck:
+            return self._pause(self._without_watch_list(), now)
+        return self._pause(self.step if isinstance(self.step, Watch) else self._begin_list(), now)
+
+    def _without_watch_list(self) -> Request:
+        self.without_watch_list.add(self.group)
+        self._stuck = 0
+        return self._begin_list(self.step.resource_version if isinstance(self.step, Watch) else "")
+
+    def _wait_for_version(self, step: List | Watch, now: Seconds) -> Request:
+        """The server says that the version asked for is yet to come."""
+        if self._unborn_since is None:
+            self._unborn_since = now
+        if now - self._unborn_since < self.settings.version_patience:
+            return step if isinstance(step, List) or step.lists else self._watch()
+        return self._list("version too large")
+
+    def _refused(self, step: Request) -> Request:
+        """The server does not take this request; what is unusual in it goes first."""
+        if isinstance(step, Watch) and step.lists:
+            return self._without_watch_list()
+        if isinstance(step, Watch):
+            return self._list("watch refused")
+        return List(limit=step.limit) if isinstance(step, List) else step
+
+    def _pause(self, then: Request, now: Seconds, at_least: Seconds | None = None, *, free: bool = False) -> Step:
+        """A growing pause before ``then``; with ``free`` none after a healthy time."""
+        if now - self._failed_at > self.settings.healthy:
+            self._failures = 0
+        self._failures += 1
+        self._failed_at = now
+        if free and self._failures == 1:
+            return then
+        asked = min(at_least or 0.0, self.settings.retry_after_limit)
+        return Pause(max(self.settings.backoff.delay(self._failures, self.rng), asked), then)
+
+
+_STATES: Final[Mapping[type[errors.KubeError], State]] = {
+    errors.Forbidden: State.FORBIDDEN,
+    errors.Unauthorized: State.UNAUTHORIZED,
+    errors.Gone: State.SYNCING,
+    errors.NotFound: State.SYNCING,
+}
+
+
+def _reason(error: errors.KubeError) -> str:
+    """Few words, for a counter."""
+    return "expired" if isinstance(error, errors.Gone) else type(error).__name__
+
+
+def _is_less(one: str, other: str) -> bool:
+    """Whether a version is lower than another, where both are numbers."""
+    return one.isdigit() and other.isdigit() and int(one) < int(other)
+
+
+def _is_yet_to_come(error: errors.ApiError) -> bool:
+    """Whether the server has not reached the version asked for.
+
+    Source: ``NewTooLargeResourceVersionError`` of k8s.io/apiserver; servers before the cause was added only said so.
+    """
+    return error.code == 504 and (
+        any(cause.reason == "ResourceVersionTooLarge" for cause in error.details.causes)
+        or "too large resource version" in error.message.lower()
+    )
