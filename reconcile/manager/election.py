@@ -243,7 +243,7 @@ class LeaderElector:
 
     def _complain(self, error: Exception) -> None:
         """Once for each new kind of trouble: a candidate tries again every few seconds."""
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
         if isinstance(error, Forbidden):
             text += f"; the rule to add: {leading('', self.election.namespace).to_add}"
         if text != self._complaint:

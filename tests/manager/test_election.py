@@ -10,47 +10,22 @@ import anyio
 import pytest
 from attrs import define, evolve, field
 
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import now
 from reconcile.kube.client import Client, ClientSettings
-from reconcile.kube.errors import ConnectionFailed, Fenced, RequestTimeout
+from reconcile.kube.errors import Fenced
 from reconcile.kube.kinds import CONFIG_MAP, LEASE
-from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.kube.retry import RetryPolicy
-from reconcile.kube.transport import Guard, Stream
 from reconcile.manager.election import LeaderElector, LeadershipLost
 from reconcile.manager.lease import LeaderElection
 from reconcile.testing.apiserver.admission import Rule, Rules, User
-from reconcile.testing.apiserver.memory import MemoryTransport
 from reconcile.testing.apiserver.server import ApiServer
+from reconcile.testing.faults import FaultPlan, FaultyTransport, LostReply, NoReply
 from reconcile.testing.loop import settled, virtual
 
 ELECTION = LeaderElection(namespace="default", name="net", identity="a", own_thread=False)
 
 
-@define(eq=False)
-class Line:
-    """A transport that can be cut: requests are not answered, or their answers get lost."""
-
-    inner: MemoryTransport
-    is_cut: bool = False
-    loses_answers: bool = False
-    host: str = "memory"
-
-    async def call(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> HttpResponse:
-        if not self.is_cut:
-            response = await self.inner.call(request, timeout=timeout, guard=guard)
-            if not self.loses_answers:
-                return response
-        await anyio.sleep(timeout)
-        raise RequestTimeout("cut", sent=True)
-
-    async def open(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> Stream:
-        if self.is_cut:
-            raise ConnectionFailed("cut", sent=False)
-        return await self.inner.open(request, timeout=timeout, guard=guard)
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
+CUT = FaultPlan.of(NoReply())
 
 
 @define(eq=False)
@@ -58,7 +33,7 @@ class Candidate:
     """An elector in a task of its own, with its line to the server."""
 
     elector: LeaderElector
-    line: Line
+    line: FaultyTransport
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     ended: anyio.Event = field(factory=anyio.Event)
     error: Exception | None = None
@@ -91,7 +66,7 @@ class Place:
     tasks: anyio.abc.TaskGroup
 
     def candidate(self, identity: str, *, user: User | None = None, **election: Any) -> Candidate:
-        line = Line(self.server.transport(user=user or User(identity)))
+        line = FaultyTransport(self.server.transport(user=user or User(identity)))
         settings = ClientSettings(call_timeout=3.0, retry=RetryPolicy(attempts=1))
         chosen = evolve(ELECTION, identity=identity, **election)
         elector = LeaderElector(chosen, lambda: Client(line, settings=settings), Random(identity))
@@ -228,7 +203,7 @@ class TestLosing:
             second = place.start("b")
             await anyio.sleep(30.5)
             cut_at = now()
-            first.line.is_cut = True
+            first.line.plan = CUT
             with anyio.fail_after(60):
                 await first.ended.wait()
             assert isinstance(first.error, LeadershipLost)
@@ -261,10 +236,10 @@ class TestLosing:
         async with a_place() as place:
             leader = await place.leader("a")
             for _ in range(10):
-                leader.line.loses_answers = True
+                leader.line.plan = FaultPlan.of(LostReply())
                 await anyio.sleep(4)
                 assert leader.may_write
-                leader.line.loses_answers = False
+                leader.line.heal()
                 await anyio.sleep(6)
                 assert leader.may_write
             assert not leader.ended.is_set()
@@ -294,10 +269,10 @@ class TestTrouble:
     async def test_a_server_that_is_down_at_the_start_is_asked_until_it_answers(self) -> None:
         async with a_place() as place:
             candidate = place.candidate("a")
-            candidate.line.is_cut = True
+            candidate.line.plan = CUT
             place.tasks.start_soon(candidate.run)
             await anyio.sleep(300)
-            candidate.line.is_cut = False
+            candidate.line.heal()
             with anyio.fail_after(10):
                 await candidate.elector.elected()
 
