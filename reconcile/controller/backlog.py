@@ -1,0 +1,274 @@
+"""Which key runs next and why, and what the end of a run means for its next one.
+
+News from outside is run at once and ends a backoff; what a run of the same key wrote itself does neither, for else a
+failing reconcile that writes would never rest. Which of both it is can be told only when the run is over, since the
+event of a write may come before its answer: until then, what arrives for a key in work waits here. No event is dropped;
+at most it waits for the end of a backoff. Nothing here awaits: ``intake.py`` brings changes, ``worker.py`` runs keys.
+"""
+
+import logging
+import math
+import random
+from collections.abc import Hashable
+from typing import Any, Final, Generic, TypeVar
+
+import attrs
+
+from reconcile.cache.change import Change
+from reconcile.controller.cause import Cause, Kind, Pending, cause_of
+from reconcile.controller.context import running_pass
+from reconcile.controller.history import History, Pass, Why
+from reconcile.controller.observer import ControllerObserver
+from reconcile.controller.outcome import BackOff, Forget, Later, Next, Outcome, Soon, WaitForChange
+from reconcile.controller.selftrigger import Flapping, OwnWrites, SelfTrigger
+from reconcile.controller.settings import ControllerSettings
+from reconcile.core.backoff import TokenBucket
+from reconcile.core.clock import Seconds, now, utc
+from reconcile.core.queue import WorkQueue
+from reconcile.core.schedule import NORMAL, Schedule
+
+logger = logging.getLogger(__name__)
+K = TypeVar("K", bound=Hashable)
+
+
+@attrs.define
+class _Running(Generic[K]):
+    run: Pass[K]
+    since: Seconds
+    priority: int
+    deferred: int | None = None
+    """The priority of what arrived since the start; ``None`` if nothing did."""
+
+
+@attrs.define
+class _Trouble:
+    """A key that waits to be tried again."""
+
+    failures: int = 0
+    conflicts: int = 0
+    due: Seconds = 0.0
+
+
+@attrs.frozen
+class _Timer:
+    """What the last result asked for."""
+
+    due: Seconds
+    priority: int
+
+
+@attrs.define(eq=False)
+class Backlog(Generic[K]):
+    """The queue of one controller, with what it knows beside the keys."""
+
+    name: str
+    settings: ControllerSettings
+    observer: ControllerObserver
+    rng: random.Random
+    queue: WorkQueue[K] = attrs.field(init=False)
+    history: History[K] = attrs.field(init=False)
+    self_trigger: SelfTrigger[K] = attrs.field(init=False)
+    _pending: Pending[K] = attrs.field(init=False, factory=Pending)
+    _running: dict[K, _Running[K]] = attrs.field(init=False, factory=dict)
+    _trouble: dict[K, _Trouble] = attrs.field(init=False, factory=dict)
+    _timers: dict[K, _Timer] = attrs.field(init=False, factory=dict)
+    _written: OwnWrites[K] = attrs.field(init=False, factory=OwnWrites)
+    _bucket: TokenBucket | None = attrs.field(init=False, default=None)
+    _series: str = attrs.field(init=False)
+    _count: int = attrs.field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        settings = self.settings
+        self.queue = WorkQueue(
+            self.name, schedule=Schedule(settings.max_wait, settings.min_interval, settings.fair_key), rng=self.rng
+        )
+        if settings.retry_rate is not None:
+            self._bucket = TokenBucket(settings.retry_rate, settings.retry_burst)
+        self.history = History(settings.history_keys, settings.history_passes, settings.history_bytes)
+        self.self_trigger = SelfTrigger(
+            settings.self_trigger_limit, settings.self_trigger_delay, settings.self_trigger_cap
+        )
+        self._series = f"{self.rng.getrandbits(24):06x}"
+
+    # what asks for a run
+
+    def changed(self, key: K, change: Change[Any], priority: int | None = None) -> None:
+        """An object changed that ``key`` depends on."""
+        run = running_pass.get()
+        if change.is_own and run is not None and run.controller == self.name:
+            # it comes on the way of the write's answer, before the journal tells the write
+            version = change.new.meta.resource_version if change.new is not None else ""
+            self._written.note(run.key, change.cluster, change.resource.name, change.key, version)
+        self._note(key, cause_of(change, at=now(), priority=priority))
+
+    def ask(self, key: K, kind: Kind, reason: str = "", priority: int = NORMAL) -> None:
+        """Something else than a change asks for a run."""
+        self._note(key, Cause(kind, now(), priority, reason=reason))
+
+    def _note(self, key: K, cause: Cause) -> None:
+        after = 0.0
+        if key in self._trouble and cause.is_news(self._written.by(key)) and key not in self._running:
+            del self._trouble[key]
+        if (flapping := self.self_trigger.of(key)) is not None:
+            after = self._slow_down(key, flapping, (cause,))
+        self._pending.note(key, cause)
+        if (running := self._running.get(key)) is not None:
+            running.deferred = cause.priority if running.deferred is None else max(running.deferred, cause.priority)
+        elif key not in self._trouble:
+            self.queue.add(key, after=after, priority=cause.priority)
+
+    def _slow_down(self, key: K, flapping: Flapping, causes: tuple[Cause, ...]) -> Seconds:
+        """How long a key waits that triggers itself, unless one of the causes is news."""
+        if any(cause.is_news(self._written.are_ours) for cause in causes):
+            self.self_trigger.forget(key)
+            return 0.0
+        return flapping.delay
+
+    # the life of a run
+
+    def begin(self, key: K) -> Pass[K]:
+        """A worker has taken the key; ``end`` or ``abandon`` must follow."""
+        time = now()
+        causes = self._pending.take(key)
+        if (trouble := self._trouble.get(key)) is not None and trouble.due <= time + _CLOSE:
+            causes += (Cause("retry", trouble.due, reason=f"{trouble.failures} failures"),)
+        if (timer := self._timers.get(key)) is not None and timer.due <= time + _CLOSE:
+            del self._timers[key]
+            causes += (Cause("timer", timer.due, timer.priority),)
+        self._count += 1
+        run = Pass(f"{self._series}-{self._count}", self.name, key, utc(), causes)
+        priority = max((cause.priority for cause in causes), default=NORMAL)
+        self._running[key] = _Running(run, time, priority)
+        changes = [cause.at for cause in causes if cause.kind == "change"]
+        if changes:
+            self.observer.waited(self.name, time - min(changes))
+        self.observer.active(self.name, len(self._running))
+        return run
+
+    def end(self, run: Pass[K], outcome: Outcome) -> None:
+        """The run is over; decides about the next one."""
+        key = run.key
+        running = self._running.pop(key)
+        run.seconds = now() - running.since
+        run.result = outcome.label
+        run.error = "" if outcome.error is None else f"{type(outcome.error).__name__}: {outcome.error}"
+        for write in run.writes:
+            self._written.note_write(key, write)
+        pending = self._pending.of(key)
+        slow = self._watch_for_loops(run, pending)
+        is_news = any(cause.is_news(self._written.by(key)) for cause in pending)
+        run.then = self._plan(running, outcome.then, is_news=is_news, slow=slow)
+        self.queue.done(key)
+        self.history.remember(run)
+        self.observer.reconciled(self.name, outcome.label, run.seconds)
+        self.observer.active(self.name, len(self._running))
+        self._log(run, outcome)
+
+    def abandon(self, run: Pass[K]) -> None:
+        """The run was cut off, because the worker stops."""
+        del self._running[run.key]
+        self.queue.done(run.key)
+
+    def _plan(self, running: _Running[K], then: Next, *, is_news: bool, slow: Seconds) -> str:
+        """Give the key the next run it should have, and tell in words which."""
+        key, deferred = running.run.key, running.deferred
+        is_well = isinstance(then, (Forget, Later))
+        if is_well or isinstance(then, WaitForChange):
+            self._set_timer(key, then)
+        if deferred is not None and (is_news or is_well):
+            self._trouble.pop(key, None)
+            self.queue.add(key, after=slow, priority=deferred)
+            return "again at once" if not slow else f"again in {slow:g} s"
+        if is_well or (deferred is None and isinstance(then, WaitForChange)):
+            self._trouble.pop(key, None)
+            return str(then)
+        return self._retry(running, then, slow)
+
+    def _set_timer(self, key: K, then: Next) -> None:
+        """One timer a key: the last result that was one decides."""
+        if isinstance(then, Later):
+            priority = NORMAL if then.priority is None else then.priority
+            self._timers[key] = _Timer(now() + then.after, priority)
+            self.queue.set_timer(key, then.after, priority=priority)
+        elif self._timers.pop(key, None) is not None:
+            self.queue.set_timer(key, None)
+
+    def _retry(self, running: _Running[K], then: Next, slow: Seconds) -> str:
+        """What is our own doing waits along: a run that writes and fails would never rest else."""
+        key = running.run.key
+        trouble = self._trouble.setdefault(key, _Trouble())
+        if isinstance(then, Soon):
+            trouble.conflicts += 1
+            delay = self.settings.conflict_backoff.delay(trouble.conflicts, self.rng)
+        else:
+            trouble.failures += 1
+            delay = self.settings.backoff.delay(trouble.failures, self.rng)
+        delay = max(delay, slow, then.at_least if isinstance(then, BackOff) else 0.0)
+        if self._bucket is not None:
+            delay = max(delay, self._bucket.reserve(now()))
+        trouble.due = now() + delay
+        self.queue.add(key, after=delay, priority=running.priority)
+        if self.queue.observer is not None:
+            self.queue.observer.retried(delay)
+        return f"again in {delay:.3g} s" + (f" after {trouble.failures} failures" if trouble.failures else "")
+
+    def _watch_for_loops(self, run: Pass[K], pending: tuple[Cause, ...]) -> Seconds:
+        """How long what we triggered ourselves has to wait."""
+        if not run.writes:
+            self.self_trigger.forget(run.key)
+            return 0.0
+        news = [cause.is_news(self._written.are_ours) for cause in run.causes]
+        changes = [cause.kind in ("change", "initial") for cause in run.causes]
+        is_own = any(is_change and not is_news for is_change, is_news in zip(changes, news, strict=True))
+        flapping = self.self_trigger.passed(run.key, is_own=is_own, is_foreign=any(news), writes=run.writes)
+        if flapping is None:
+            return 0.0
+        if flapping.is_new:
+            self.observer.flapping(self.name)
+            logger.warning(
+                "a controller keeps answering its own writes: controller=%s key=%s reconciles=%d paths=%s",
+                self.name,
+                run.key,
+                flapping.passes,
+                "; ".join(flapping.paths),
+            )
+        return self._slow_down(run.key, flapping, pending)
+
+    def _log(self, run: Pass[K], outcome: Outcome) -> None:
+        if logger.isEnabledFor(outcome.level):
+            logger.log(
+                outcome.level,
+                "reconciled: controller=%s key=%s reconcile_id=%s result=%s seconds=%.3f then=%r%s",
+                self.name,
+                run.key,
+                run.id,
+                run.result,
+                run.seconds,
+                run.then,
+                f" error={run.error!r}" if run.error else "",
+                exc_info=outcome.error if outcome.with_traceback else None,
+            )
+
+    # what is asked by people
+
+    def running(self) -> tuple[Pass[K], ...]:
+        """The runs going on."""
+        return tuple(running.run for running in self._running.values())
+
+    def why(self, key: K) -> Why[K]:
+        """Everything known about the runs of a key."""
+        running, trouble = self._running.get(key), self._trouble.get(key)
+        due_at = self.queue.schedule.due_at(key)
+        return Why(
+            self.name,
+            key,
+            self.history.of(key),
+            running.run if running is not None else None,
+            self._pending.of(key),
+            due_at - now() if math.isfinite(due_at) else None,
+            trouble.failures if trouble is not None else 0,
+        )
+
+
+_CLOSE: Final = 0.001
+"""A timer may fire that much early, in seconds."""

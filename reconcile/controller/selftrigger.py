@@ -1,0 +1,118 @@
+"""Whether a controller answers its own writes for ever.
+
+A run that follows from our own write, and writes again, is one step of a loop; so many steps in a row without news from
+outside, and the key is named once with the paths that flap, then slowed down, each step more, until something else
+changes. No event is ever dropped for this: a slowed key still runs. Pure.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+import attrs
+
+from reconcile.core.clock import Seconds
+from reconcile.kube.journal import Write
+from reconcile.kube.objects import ObjectKey
+
+K = TypeVar("K", bound=Hashable)
+
+
+@attrs.frozen
+class Flapping:
+    """A key that triggers itself. ``passes`` in a row so far; ``paths`` the most written ones first."""
+
+    passes: int
+    paths: tuple[str, ...]
+    delay: Seconds
+    """The next run that only our own writes ask for waits so long."""
+    is_new: bool = False
+    """Whether it was found just now: the moment to warn."""
+
+
+@attrs.define
+class _Streak:
+    passes: int = 0
+    paths: Counter[str] = attrs.field(factory=Counter)
+
+
+@attrs.define(eq=False)
+class SelfTrigger(Generic[K]):
+    """Counts, for each key, the runs in a row that only our own writes caused and that wrote again.
+
+    ``limit`` of them make a loop. From there on the delay is ``base`` seconds, doubled with every step up to ``cap``.
+    """
+
+    limit: int = 5
+    base: Seconds = 1.0
+    cap: Seconds = 300.0
+    _streaks: dict[K, _Streak] = attrs.field(init=False, factory=dict)
+
+    def passed(self, key: K, *, is_own: bool, is_foreign: bool, writes: Sequence[Write]) -> Flapping | None:
+        """A run of ``key`` ended. Tells whether the key flaps now.
+
+        ``is_own``: our own writes were among its causes; ``is_foreign``: so was something else that changed. A run
+        that is caused by neither (a timer, a retry) proves nothing, unless it writes nothing: then the loop is over.
+        """
+        wrote = [write for write in writes if write.outcome == "changed"]
+        if is_foreign or not wrote:
+            self._streaks.pop(key, None)
+            return None
+        if not is_own:
+            return self.of(key)
+        streak = self._streaks.setdefault(key, _Streak())
+        streak.passes += 1
+        for write in wrote:
+            streak.paths.update(f"{write.resource.kind} {write.key}: {path}" for path in write.paths or ("(unknown)",))
+        flapping = self.of(key)
+        return flapping and attrs.evolve(flapping, is_new=streak.passes == self.limit)
+
+    def of(self, key: K) -> Flapping | None:
+        """What is known of a key that flaps; ``None`` for one that does not."""
+        streak = self._streaks.get(key)
+        if streak is None or streak.passes < self.limit:
+            return None
+        steps = streak.passes - self.limit
+        delay = self.cap if steps > 32 else min(self.cap, self.base * 2.0**steps)
+        paths = tuple(path for path, _times in streak.paths.most_common(8))
+        return Flapping(streak.passes, paths, delay)
+
+    def forget(self, key: K) -> None:
+        """News from outside: the key starts anew."""
+        self._streaks.pop(key, None)
+
+    def flapping(self) -> dict[K, Flapping]:
+        """Every key that flaps now."""
+        return {key: found for key in self._streaks if (found := self.of(key)) is not None}
+
+
+@attrs.define(eq=False)
+class OwnWrites(Generic[K]):
+    """The versions that the runs of one controller wrote, so that their events are known when they come.
+
+    ``limit``: so many of the newest are remembered. The version of a deletion is "".
+    """
+
+    limit: int = 4096
+    _writers: "OrderedDict[tuple[str, str, ObjectKey, str], K]" = attrs.field(init=False, factory=OrderedDict)
+
+    def note(self, writer: K, cluster: str, resource: str, key: ObjectKey, version: str) -> None:
+        """A run of ``writer`` made that version of an object."""
+        self._writers[cluster, resource, key, version] = writer
+        if len(self._writers) > self.limit:
+            self._writers.popitem(last=False)
+
+    def note_write(self, writer: K, write: Write) -> None:
+        """A run of ``writer`` wrote, as the journal tells it."""
+        if write.outcome == "changed":
+            self.note(writer, write.cluster, write.resource.name, write.key, write.resource_version)
+            if write.verb == "delete":
+                self.note(writer, write.cluster, write.resource.name, write.key, "")
+
+    def are_ours(self, cluster: str, resource: str, key: ObjectKey, version: str) -> bool:
+        """Whether some run of the controller wrote it."""
+        return (cluster, resource, key, version) in self._writers
+
+    def by(self, writer: K) -> Callable[[str, str, ObjectKey, str], bool]:
+        """Asks whether a run of that key wrote it."""
+        return lambda *version: self._writers.get(version, self) == writer
