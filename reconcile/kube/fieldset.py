@@ -54,7 +54,7 @@ def _matches(node: Any, body: Any, live: Any) -> bool:
     kinds = {name[:2] for name in children}
     if kinds == {"f:"}:
         return isinstance(body, Mapping) and _fields_match(children, body, live)
-    if len(kinds) > 1 or not isinstance(body, LISTS) or not isinstance(live, LISTS) or len(children) != len(body):
+    if len(kinds) > 1 or not isinstance(body, LISTS) or not isinstance(live, LISTS):
         return False
     return _items_match(kinds.pop(), children, body, live)
 
@@ -71,7 +71,7 @@ def _fields_match(children: Mapping[str, Any], body: Mapping[str, Any], live: An
 def _items_match(kind: str, children: Mapping[str, Any], body: Sequence[Any], live: Sequence[Any]) -> bool:
     """Each item on one side is one item on each other, in the same order; live may have more in between."""
     if kind == "i:":
-        return len(body) == len(live) and all(
+        return len(children) == len(body) == len(live) and all(
             f"i:{place}" in children and _matches(children[f"i:{place}"], item, live[place])
             for place, item in enumerate(body)
         )
