@@ -62,8 +62,10 @@ class _Item(Generic[K]):
     key: K
     at: Seconds = _NEVER
     """When what was added falls due; never once it has."""
+    at_entry: int = 0
     at_priority: int = NORMAL
     timer: Seconds = _NEVER
+    timer_entry: int = 0
     timer_priority: int = NORMAL
     since: Seconds = _NEVER
     """When it fell due. It then stands in a line, or joins one once its work is done."""
@@ -87,8 +89,9 @@ class Schedule(Generic[K]):
     fair_key: Callable[[K], Hashable] | None = None
     _items: dict[K, _Item[K]] = field(factory=dict, init=False)
     _later: list[tuple[Seconds, int, _Item[K]]] = field(factory=list, init=False)
-    """A heap of times at which items fall due. An entry whose time its item no longer has means nothing."""
-    _count: int = field(default=0, init=False)
+    """A heap of times at which items fall due. An entry whose number its item no longer has means nothing."""
+    _entries: int = field(default=0, init=False)
+    """How many there have ever been: the last number."""
     _waiting: OrderedDict[K, _Item[K]] = field(factory=OrderedDict, init=False)
     """What stands in a line, first come first."""
     _lines: dict[int, _Line[K]] = field(factory=dict, init=False)
@@ -107,22 +110,27 @@ class Schedule(Generic[K]):
         if item.since != _NEVER:
             self._raise(item, priority)
             return False
-        if after > 0:
-            return self._plan(item, now + after, priority)
+        at = now + max(after, 0.0)
+        if self.min_interval:
+            at = max(at, self._free_at(key))
+        if at > now:
+            return self._plan(item, at, priority)
         is_new = item.at == _NEVER
         if not is_new:
-            item.at, priority = _NEVER, max(priority, item.at_priority)
+            priority = max(priority, item.at_priority)
+            item.at, item.at_entry = _NEVER, 0
         self._fall_due(item, now, priority)
         return is_new
 
     def set_timer(self, key: K, at: Seconds | None, *, priority: int = NORMAL) -> None:
         """Replace the timer of a key: it makes the key due whatever else is added; ``None`` takes the timer away."""
         item = self._item(key)
-        item.timer, item.timer_priority = _NEVER if at is None else at, priority
         if at is None:
+            item.timer, item.timer_entry = _NEVER, 0
             self._drop_if_idle(item)
         else:
-            self._look_at(item, at)
+            item.timer, item.timer_priority = at, priority
+            item.timer_entry = self._look_at(item, at)
 
     def take(self, now: Seconds) -> K | None:
         """Hand out the key that is next, if any is due. It is in work until ``done``."""
@@ -167,6 +175,7 @@ class Schedule(Generic[K]):
             del self._waiting[key]
             self._leave_line(item)
         item.at = item.timer = item.since = _NEVER
+        item.at_entry = item.timer_entry = 0
         self._drop_if_idle(item)
 
     def next_due(self) -> Seconds:
@@ -221,40 +230,42 @@ class Schedule(Generic[K]):
         item.at_priority = priority if is_new else max(priority, item.at_priority)
         if at < item.at:
             item.at = at
-            self._look_at(item, at)
+            item.at_entry = self._look_at(item, at)
         return is_new
 
-    def _look_at(self, item: _Item[K], at: Seconds) -> None:
-        self._count += 1
-        heapq.heappush(self._later, (at, self._count, item))
-        # an item has two times at most: what is beyond was replaced, and must not pile up until its time has come
+    def _look_at(self, item: _Item[K], at: Seconds) -> int:
+        # an item has two entries at most: what is beyond was replaced, and must not pile up until its time has come
         if len(self._later) > 4 * len(self._items) + 64:
             self._later = [entry for entry in self._later if _is_meant(entry)]
             heapq.heapify(self._later)
+        self._entries += 1
+        heapq.heappush(self._later, (at, self._entries, item))
+        return self._entries
 
     def _let_fall_due(self, now: Seconds) -> None:
-        later = self._later
-        while later and later[0][0] <= now:
-            at, _, item = heapq.heappop(later)
-            if item.at == at:
-                item.at = _NEVER
+        while self._later and self._later[0][0] <= now:
+            at, entry, item = heapq.heappop(self._later)
+            if entry == item.at_entry:
+                item.at, item.at_entry = _NEVER, 0
                 self._fall_due(item, at, item.at_priority)
-            if item.timer == at:
-                item.timer = _NEVER
+            elif entry == item.timer_entry:
+                item.timer, item.timer_entry = _NEVER, 0
                 self._fall_due(item, at, item.timer_priority)
-            later = self._later
 
     def _fall_due(self, item: _Item[K], since: Seconds, priority: int) -> None:
         if item.since != _NEVER:
             self._raise(item, priority)
         elif item.work is not None:
             item.since, item.priority = since, priority
-        elif self.min_interval and (free := self._started.get(item.key, -_NEVER) + self.min_interval) > since:
+        elif self.min_interval and (free := self._free_at(item.key)) > since:
             self._plan(item, free, priority)
         else:
             item.since, item.priority = since, priority
             self._waiting[item.key] = item
             self._join_line(item)
+
+    def _free_at(self, key: K) -> Seconds:
+        return self._started.get(key, -_NEVER) + self.min_interval
 
     def _raise(self, item: _Item[K], priority: int) -> None:
         if priority <= item.priority:
@@ -305,8 +316,8 @@ class Schedule(Generic[K]):
 
 
 def _is_meant(entry: tuple[Seconds, int, _Item[K]]) -> bool:
-    at, _, item = entry
-    return at in (item.at, item.timer)
+    _, number, item = entry
+    return number in (item.at_entry, item.timer_entry)
 
 
 def _scheduled(item: _Item[K]) -> Scheduled[K]:

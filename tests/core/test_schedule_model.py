@@ -50,16 +50,18 @@ class Model:
     steps: int = 0
     last_by_age: bool = False
 
-    def add(self, key: Key, now: float, after: float, priority: int) -> None:
+    def add(self, key: Key, now: float, after: float, priority: int) -> bool:
         self.advance(now)
+        planned = [plan for plan in self.adds if plan.key == key]
+        is_new = not self.is_due(key) and not planned
         if self.is_due(key):
             self.fall_due(key, now, priority)
-        elif after > 0:
-            self.plan(key, now + after, priority)
+        elif (at := max(now + after, self.free_at(key))) > now:
+            self.plan(key, at, priority)
         else:
-            priority = max([priority, *(plan.priority for plan in self.adds if plan.key == key)])
             self.adds = [plan for plan in self.adds if plan.key != key]
-            self.fall_due(key, now, priority)
+            self.fall_due(key, now, max([priority, *(plan.priority for plan in planned)]))
+        return is_new
 
     def set_timer(self, key: Key, at: float | None, priority: int) -> None:
         self.timers = [plan for plan in self.timers if plan.key != key]
@@ -110,11 +112,14 @@ class Model:
             if priority > dict(self.lines)[key]:
                 self.lines = [(other, p) for other, p in self.lines if other != key]
                 self.join(key, priority)
-        elif since < (free := self.started.get(key, -math.inf) + self.min_interval):
-            self.plan(key, free, priority)
+        elif since < self.free_at(key):
+            self.plan(key, self.free_at(key), priority)
         else:
             self.waiting.append((key, since))
             self.join(key, priority)
+
+    def free_at(self, key: Key) -> float:
+        return self.started.get(key, -math.inf) + self.min_interval if self.min_interval else -math.inf
 
     def plan(self, key: Key, at: float, priority: int) -> None:
         old = [plan for plan in self.adds if plan.key == key]
@@ -166,11 +171,8 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @rule(key=keys, after=st.one_of(st.just(0), delays), priority=priorities)
     def add(self, key: Key, after: int, priority: int) -> None:
-        was_added = self.model.is_due(key) or any(plan.key == key for plan in self.model.adds if plan.at > self.now)
-        self.model.advance(self.now)
-        was_added = was_added or self.model.is_due(key)
-        self.model.add(key, self.now, after, priority)
-        assert self.schedule.add(key, self.now, after=after, priority=priority) is not was_added
+        is_new = self.model.add(key, self.now, after, priority)
+        assert self.schedule.add(key, self.now, after=after, priority=priority) is is_new
 
     @rule(key=keys, after=st.one_of(st.none(), st.integers(-3, 12)), priority=priorities)
     def set_timer(self, key: Key, after: int | None, priority: int) -> None:
