@@ -1,0 +1,86 @@
+"""Two clusters in the process: the source cluster of users and the api-net cluster of the data plane."""
+
+import random
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from attrs import define, field
+
+from apinetlet.api import Generation, Kinds, apinet, networking
+from apinetlet.demo.definitions import apinet_kinds, source_kinds
+from reconcile.kube import ObjectKey
+from reconcile.kube.kinds import NAMESPACE
+from reconcile.testing.apiserver import ApiServer
+
+TARGET_NAMESPACE = "apinet"
+DAEMON = "apinetlet"
+"""The user agent of the daemon's clients, by which its writes are counted."""
+
+
+@define
+class World:
+    """Both servers, and what a user and an operator do to them. Enter it with ``async with``."""
+
+    generation: Generation
+    seed: int = 0
+    highest_id: int = 16_777_215
+    source: ApiServer = field(init=False)
+    apinet: ApiServer = field(init=False)
+    kinds: Kinds = field(init=False)
+    _stack: AsyncExitStack = field(factory=AsyncExitStack, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.kinds = Kinds.of(self.generation)
+        # two servers draw from two streams, so that no uid of one is a uid of the other
+        self.source = ApiServer(source_kinds(self.generation), rng=random.Random(f"source {self.seed}"))
+        rng = random.Random(f"apinet {self.seed}")
+        self.apinet = ApiServer(apinet_kinds(self.generation, rng, highest_id=self.highest_id), rng=rng)
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.source)
+        await self._stack.enter_async_context(self.apinet)
+        await self.apinet.client().create(NAMESPACE, {"metadata": {"name": TARGET_NAMESPACE}})
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, trace)
+
+    # -- what users do ---------------------------------------------------------------------------------------------
+
+    async def create_network(self, name: str, *, namespace: str = "default", **metadata: Any) -> networking.Network:
+        """A user declares a network."""
+        body = {"metadata": {"name": name, **metadata}, "spec": {}}
+        return await self.source.client().create(self.kinds.network, body, namespace=namespace)
+
+    async def delete_network(self, name: str, *, namespace: str = "default") -> None:
+        """A user deletes a network; it stays until its counterpart is gone."""
+        await self.source.client().delete(self.kinds.network, ObjectKey(namespace, name))
+
+    async def delete_counterpart(self, network: networking.Network) -> None:
+        """An operator deletes the api-net Network by hand."""
+        key = ObjectKey(TARGET_NAMESPACE, network.metadata.uid)
+        await self.apinet.client().delete(self.kinds.apinet_network, key)
+
+    # -- what is there ---------------------------------------------------------------------------------------------
+
+    @property
+    def networks(self) -> list[networking.Network]:
+        """The networks of all users."""
+        return self.source.objects(self.kinds.network)
+
+    @property
+    def counterparts(self) -> list[apinet.Network]:
+        """The networks of the data plane."""
+        return self.apinet.objects(self.kinds.apinet_network)
+
+    @property
+    def writes(self) -> int:
+        """What the daemon wrote to both sides, Events and Leases apart."""
+        return sum(
+            one.user_agent == DAEMON and not one.resource.startswith(("events", "leases"))
+            for server in (self.source, self.apinet)
+            for one in server.writes()
+        )
