@@ -115,7 +115,8 @@ class Table:
             self.objects[key] = event.new
         self.history.append(event)
         while len(self.history) > self.limit:
-            self.floor = self.history.popleft().version
+            self.history.popleft()
+            self.floor = self.history[0].version - 1
 
     def since(self, version: int) -> list[Event] | None:
         """The changes after a version, oldest first; ``None`` when some of them are forgotten."""
@@ -160,6 +161,8 @@ class Storage:
 
     history: int = 10_000
     version: int = FIRST_VERSION
+    floor: int = 0
+    """No table remembers what happened up to this version."""
     compacted: int = 0
     """Versions below this one can no longer be listed or continued."""
     tables: dict[str, Table] = attrs.field(factory=dict)
@@ -168,7 +171,7 @@ class Storage:
         """The table of a resource; made empty on first use."""
         table = self.tables.get(name)
         if table is None:
-            table = self.tables[name] = Table(limit=self.history, floor=self.version)
+            table = self.tables[name] = Table(limit=self.history, floor=self.floor)
         return table
 
     def get(self, name: str, key: str) -> Stored | None:
@@ -189,7 +192,7 @@ class Storage:
         """Forget all history: watches from a past version, exact lists and continuations end in 410."""
         for table in self.tables.values():
             table.forget(self.version)
-        self.compacted = self.version
+        self.floor = self.compacted = self.version
 
     def snapshot(self) -> Snapshot:
         """A backup of the current state."""
@@ -198,7 +201,7 @@ class Storage:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a backup, versions included."""
-        self.version = self.compacted = snapshot.version
+        self.version = self.floor = self.compacted = snapshot.version
         self.tables = {
             name: Table(self.history, snapshot.version, dict(objects), order=sorted(objects))
             for name, objects in snapshot.tables.items()
