@@ -62,7 +62,7 @@ class Origins:
         return {where: values for where, values in placed.items() if values}
 
     def fits(self, source: ObjectMeta) -> bool:
-        """Whether the name of ``source`` can be recorded. Only a server that checks no names lets one through that cannot."""
+        """Whether the name of ``source`` can be recorded; only a server that checks no names lets others through."""
         return self.generation.name_in is NameIn.ANNOTATION or (
             len(source.name) <= 63 and _LABEL_VALUE.fullmatch(source.name) is not None
         )

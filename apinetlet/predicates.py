@@ -20,7 +20,7 @@ class Eligibility:
     """The one source namespace that is watched; empty: all."""
 
     def admits(self, source: ObjectMeta) -> bool:
-        """Whether an object that is not being deleted is mapped. What was mapped before stays mapped when this turns false."""
+        """Whether an object that is not being deleted is mapped. What was mapped stays so when this turns false."""
         if self.generation.managed_by_annotation in source.annotations:
             return False
         return not self.watch_filter or source.labels.get(self.generation.watch_filter_label) == self.watch_filter

@@ -44,7 +44,7 @@ class Bridge:
         return Origins(self.generation, kind)
 
     async def is_gone(self, resource: Resource[Source], key: ObjectKey) -> bool:
-        """Whether the source cluster itself says that there is no such object. In a namespace nobody watches: ``False``."""
+        """Whether the source cluster itself says that there is no such object; ``False`` where nobody watches."""
         if not self.eligibility.watches(key.namespace):
             return False
         try:

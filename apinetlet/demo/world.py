@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from attrs import define, field
 
-from apinetlet.api import Generation, Kinds, apinet, networking
+from apinetlet.api import Generation, Kinds, networking
+from apinetlet.api import apinet as api
 from apinetlet.demo.definitions import apinet_kinds, source_kinds
 from reconcile.kube import ObjectKey
 from reconcile.kube.kinds import NAMESPACE
@@ -72,7 +73,7 @@ class World:
         return self.source.objects(self.kinds.network)
 
     @property
-    def counterparts(self) -> list[apinet.Network]:
+    def counterparts(self) -> list[api.Network]:
         """The networks of the data plane."""
         return self.apinet.objects(self.kinds.apinet_network)
 
