@@ -47,6 +47,7 @@ def encode(value: Any) -> Any:
 def carry(document: Any, before: Any, after: Any) -> Any:
     """``document`` with the change from ``before`` to ``after``, which both show only the part of it that is known.
 
+    ``before`` is how ``document`` reads: its lists have as many items.
     Items of a list are matched with what they were: first equal ones, then by the field that names them. An item that
     was matched keeps what is not known of it. Nothing passed in is changed; the answer may share parts with it.
     """
@@ -61,7 +62,7 @@ def carry(document: Any, before: Any, after: Any) -> Any:
                 result[key] = value
         return result
     if isinstance(document, LISTS) and isinstance(before, LISTS) and isinstance(after, LISTS):
-        matched = _matched(before, after) if len(document) == len(before) else {}
+        matched = _matched(before, after)
         return [
             carry(document[matched[index]], before[matched[index]], item) if index in matched else item
             for index, item in enumerate(after)

@@ -137,14 +137,14 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any
     changes: dict[str, Any] = {}
     for key, value in new.items():
         before = old.get(key)
-        if value is None or same(before, value):
+        if same(before, value):
             continue
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             if nested := _difference(before, value):
                 changes[key] = nested
         else:
             changes[key] = _applied({}, value) if isinstance(value, Mapping) else thaw(value)
-    changes.update((key, None) for key, value in old.items() if value is not None and new.get(key) is None)
+    changes.update((key, None) for key, value in old.items() if value is not None and key not in new)
     return changes
 
 

@@ -201,9 +201,10 @@ def test_a_wrong_field_is_named_with_its_path(spec: dict[str, Any], where: str, 
 
 
 def test_of_two_equal_values_the_wrong_one_is_named() -> None:
-    with pytest.raises(BadObject) as caught:
-        read(replicas=3, providerID=3)
-    assert caught.value.where == "spec.providerID"
+    for wrong in ("providerID", "protocol"):
+        with pytest.raises(BadObject) as caught:
+            read(**{"replicas": 3, wrong: 3})
+        assert caught.value.where == f"spec.{wrong}"
 
 
 @pytest.mark.parametrize(
@@ -219,6 +220,15 @@ def test_a_wrong_status_is_named_with_its_path(status: dict[str, Any], where: st
     with pytest.raises(BadObject) as caught:
         CODEC.structure({"metadata": {"name": "blue"}, "status": status})
     assert caught.value.where == where
+
+
+def test_a_wrong_field_is_found_however_deep_it_lies() -> None:
+    child: dict[str, Any] = {"name": 5}
+    for _ in range(40):  # trying every level again from every level would never end
+        child = {"name": "a", "child": child}
+    with pytest.raises(BadObject) as caught:
+        read(ports=[child])
+    assert caught.value.where == "spec.ports[0]" + ".child" * 40 + ".name"
 
 
 def test_an_objection_of_the_class_itself_is_named_with_its_path() -> None:
@@ -379,6 +389,21 @@ def test_what_is_not_known_of_an_item_stays_with_that_item(
     thing = read(ports=[{"name": "a", "number": 1, "u": 1}, {"name": "b", "v": 2}])
     changed = attrs.evolve(thing, spec=attrs.evolve(thing.spec, ports=change(*thing.spec.ports)))
     assert CODEC.document(changed)["spec"].get("ports") == sent
+
+
+def test_items_of_one_name_are_told_apart_by_what_they_hold() -> None:
+    thing = read(ports=[{"name": "a", "number": 1, "u": 1}, {"name": "a", "number": 2, "v": 2}])
+    changed = attrs.evolve(thing, spec=attrs.evolve(thing.spec, ports=thing.spec.ports[::-1]))
+    assert CODEC.document(changed)["spec"]["ports"] == [
+        {"name": "a", "number": 2, "v": 2},
+        {"name": "a", "number": 1, "u": 1},
+    ]
+
+
+def test_an_update_writes_no_default_that_was_not_there() -> None:
+    thing = read(providerID="x")
+    changed = attrs.evolve(thing, spec=attrs.evolve(thing.spec, paused=True))
+    assert CODEC.document(changed)["spec"] == {"providerID": "x", "paused": True}
 
 
 def test_the_patch_of_an_object_is_what_has_changed_since_it_was_read() -> None:

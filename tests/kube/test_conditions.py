@@ -66,6 +66,11 @@ def test_a_condition_may_bring_its_own_time() -> None:
     assert found.last_transition_time == LATER.replace(microsecond=0)
 
 
+def test_what_is_not_known_of_a_condition_stays() -> None:
+    obj = put(an_object({"type": "Ready", "status": "True", "lastHeartbeatTime": "x"}), READY, NOW)
+    assert obj["status"]["conditions"][0]["lastHeartbeatTime"] == "x"
+
+
 def test_a_condition_stays_in_its_place() -> None:
     obj = put(an_object({"type": "Ready", "status": "False"}, OTHER), READY, NOW)
     assert [item["type"] for item in obj["status"]["conditions"]] == ["Ready", "Other"]
