@@ -159,6 +159,13 @@ class Reflector:
     def __attrs_post_init__(self) -> None:
         self.step = self._list("start")
 
+    def next_step(self) -> Step:
+        """``step``, in the light of what others have learned of the server meanwhile. Call it before doing the step."""
+        step = self.step
+        if isinstance(step, Watch) and step.lists and self.group in self.without_watch_list:
+            self.step = self._begin_list(step.resource_version)
+        return self.step
+
     # answers
 
     def rested(self) -> None:
@@ -248,6 +255,8 @@ class Reflector:
                 self.step = self._pause(self._wait_for_version(step, now), now, error.retry_after)
             case errors.ApiError(code=400 | 405 | 406 | 415 | 422 | 501):
                 self.step = self._pause(self._refused(step), now, free=True)
+            case errors.ApiError(code=401 | 403 | 429):
+                self.step = self._pause(self._same(step), now, error.retry_after)
             case errors.ApiError():
                 self.step = self._pause(self._again(step), now, error.retry_after)
             case errors.BadAnswer() if isinstance(step, Watch) and step.lists:
@@ -255,7 +264,7 @@ class Reflector:
             case errors.ConnectionFailed(sent=True) if isinstance(step, Watch) and step.lists:
                 self.step = self._retry_list(now)
             case errors.ConnectionFailed():
-                self.step = self._pause(self._watch() if isinstance(step, Watch) and not step.lists else step, now)
+                self.step = self._pause(self._same(step), now)
             case _:
                 self.step = self._pause(self._again(step), now)
 
@@ -349,8 +358,12 @@ class Reflector:
         limit = stream.timeout_seconds + settings.overdue
         return Watch(self.version, stream.timeout_seconds, idle=settings.idle, limit=limit)
 
-    def _again(self, step: Request) -> Request:
+    def _same(self, step: Request) -> Request:
         """The same once more; a watch from where it is by now."""
+        return self._watch() if isinstance(step, Watch) and not step.lists else step
+
+    def _again(self, step: Request) -> Request:
+        """The same once more, unless that has failed too often without getting anywhere."""
         if not isinstance(step, Watch):
             return step
         if not step.lists:
@@ -389,7 +402,7 @@ class Reflector:
         if self._unborn_since is None:
             self._unborn_since = now
         if now - self._unborn_since < self.settings.version_patience:
-            return step if isinstance(step, List) or step.lists else self._watch()
+            return self._same(step)
         return self._list("version too large")
 
     def _refused(self, step: Request) -> Request:

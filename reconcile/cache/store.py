@@ -11,12 +11,12 @@ Pure: ``informer.py`` brings the events and tells who wants to know, ``cluster.p
 
 import builtins
 import logging
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Final, Generic, TypeVar
 
 from reconcile.cache.change import Change
 from reconcile.cache.entry import Entry
+from reconcile.cache.faults import Faults
 from reconcile.cache.overlay import Lost, Overlay, is_newer
 from reconcile.cache.staging import Staging
 from reconcile.cache.table import Index, Table, Values
@@ -56,7 +56,7 @@ class Store(Generic[T]):
         self.resource = resource
         self.cluster = cluster
         self.namespaces = tuple(namespaces)
-        self.faults: Counter[str] = Counter()
+        self.faults = Faults()
         """How often each index function failed."""
         self._in_scope = in_scope
         self._typed_limit = typed_limit
@@ -303,15 +303,9 @@ class Store(Generic[T]):
         try:
             return index.values(entry.meta if index.needs == "meta" else self.structure(entry))
         except Exception as error:
-            self.faults[index.name] += 1
-            logger.error(
-                "an index function failed; it will not find this object: cluster=%s resource=%s index=%s object=%s",
-                self.cluster,
-                self.resource.name,
-                index.name,
-                entry.key,
-                exc_info=error,
-            )
+            what = "an index function failed, so the index will not find this object"
+            facts = {"cluster": self.cluster, "resource": self.resource.name, "object": entry.key}
+            self.faults.note(logger, what, index.name, error, **facts)
             return ()
 
 

@@ -116,7 +116,7 @@ def test_an_index_function_that_fails_is_named_with_the_object_and_blocks_nothin
     assert store.keys() == [A, B]
     assert store.keys_by("color", "blue") == [B]
     assert store.faults == {"color": 1, "bad": 2}
-    assert "index=color object=default/a" in caplog.text
+    assert "name=color times=1 cluster=c resource=things.example.dev object=default/a" in caplog.text
 
 
 def test_an_object_that_stops_to_fit_an_index_leaves_it() -> None:
