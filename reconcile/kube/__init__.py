@@ -5,7 +5,7 @@ sends it, ``errors`` are what can come back. Everything named here is pure and l
 generated client; the rest is imported from its own module: ``client``, ``transport``, ``login``, ``recorder``.
 """
 
-from reconcile.kube.codec import Codec, wire
+from reconcile.kube.codec import Codec
 from reconcile.kube.errors import ApiError, BadAnswer, Conflict, ConnectionFailed, Fenced, KubeError, NotFound
 from reconcile.kube.objects import BadObject, KubeObject, Object, ObjectKey, ObjectMeta, OwnerReference
 from reconcile.kube.patch import JsonPatch, MergePatch, Patch, StrategicPatch, merge
@@ -34,5 +34,4 @@ __all__ = [
     "Resource",
     "StrategicPatch",
     "merge",
-    "wire",
 ]

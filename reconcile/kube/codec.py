@@ -12,8 +12,9 @@ import attrs
 import orjson
 
 from reconcile.kube.encoding import carry, encode, wire
-from reconcile.kube.objects import BadObject, Object, ObjectMeta, decode_meta, excerpt, thaw
+from reconcile.kube.objects import BadObject, Object, ObjectMeta, decode_meta, excerpt
 from reconcile.kube.patch import MergePatch, merge
+from reconcile.kube.views import thaw
 
 __all__ = ["Codec", "wire"]
 

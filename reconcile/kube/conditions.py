@@ -13,9 +13,10 @@ from typing import Any, Literal
 import attrs
 import orjson
 
-from reconcile.kube.objects import KubeObject, thaw
+from reconcile.kube.objects import KubeObject
 from reconcile.kube.patch import MergePatch, same
 from reconcile.kube.times import format_time, parse_time
+from reconcile.kube.views import thaw
 
 
 @attrs.frozen

@@ -18,9 +18,10 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, override
 
 from reconcile.kube.encoding import ADDRESSES, wire_name
-from reconcile.kube.objects import EMPTY, BadObject, ObjectMeta, structure_meta, view
+from reconcile.kube.objects import EMPTY, BadObject, ObjectMeta, structure_meta
 from reconcile.kube.quantity import Quantity
 from reconcile.kube.times import parse_time
+from reconcile.kube.views import view
 
 Hook: TypeAlias = Callable[[Any, Any], Any]
 Step: TypeAlias = str | int

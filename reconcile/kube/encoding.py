@@ -16,9 +16,9 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from reconcile.kube.objects import ListView, thaw
 from reconcile.kube.patch import LISTS, same
 from reconcile.kube.times import format_time
+from reconcile.kube.views import ListView, thaw
 
 ADDRESSES: Final = (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface, IPv4Network, IPv6Network)
 """The standard library's addresses; interfaces keep the bits of the host. All are strings on the wire."""

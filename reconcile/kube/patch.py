@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import attrs
 
-from reconcile.kube.objects import ListView, ObjectMeta, dumps, thaw
+from reconcile.kube.objects import ObjectMeta
+from reconcile.kube.views import ListView, dumps, thaw
 
 
 @attrs.frozen

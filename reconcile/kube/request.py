@@ -10,9 +10,10 @@ from urllib.parse import unquote, urlencode
 
 import attrs
 
-from reconcile.kube.objects import EMPTY, ObjectKey, dumps
+from reconcile.kube.objects import EMPTY, ObjectKey
 from reconcile.kube.patch import Patch
 from reconcile.kube.resource import Resource
+from reconcile.kube.views import dumps
 
 Query: TypeAlias = tuple[tuple[str, str], ...]
 Body: TypeAlias = bytes | Mapping[str, Any]

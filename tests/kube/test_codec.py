@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.kube.codec import Codec, wire
-from reconcile.kube.objects import BadObject, Object, ObjectMeta, OwnerReference, View
+from reconcile.kube.objects import BadObject, Object, ObjectMeta, OwnerReference
 from reconcile.kube.patch import same
 from reconcile.kube.quantity import Quantity
 from reconcile.kube.resource import Resource
+from reconcile.kube.views import View
 
 
 class Phase(enum.Enum):

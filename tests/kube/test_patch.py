@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.kube.objects import ListView, ObjectMeta, View
+from reconcile.kube.objects import ObjectMeta
 from reconcile.kube.patch import (
     JsonPatch,
     MergePatch,
@@ -20,6 +20,7 @@ from reconcile.kube.patch import (
     replace_guarded,
     same,
 )
+from reconcile.kube.views import ListView, View
 
 keys = st.sampled_from("abc")
 leaves = st.none() | st.booleans() | st.integers(0, 2) | st.just(1.0) | st.sampled_from(["", "x"])

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.kube import kinds, request
-from reconcile.kube.objects import Object, ObjectKey, View
+from reconcile.kube.objects import Object, ObjectKey
 from reconcile.kube.patch import JsonPatch, MergePatch, StrategicPatch
 from reconcile.kube.request import HttpRequest, RequestInfo, parse
 from reconcile.kube.resource import Resource
+from reconcile.kube.views import View
 
 KEY = ObjectKey("shop", "blue")
 NETWORK = Resource.untyped("networking.example.io/v1", "Network", "networks")
