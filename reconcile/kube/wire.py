@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from reconcile.core.clock import Seconds
+from reconcile.core.clock import Seconds, now
 from reconcile.kube.access import ClusterAccess
 from reconcile.kube.credentials import Grant
 from reconcile.kube.errors import BadAnswer, ConnectionFailed, RequestTimeout
@@ -46,7 +46,7 @@ class WireEngine:
         self._is_closed = False
 
     async def call(self, request: HttpRequest, grant: Grant, *, timeout: Seconds, guard: Guard | None) -> HttpResponse:
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = now() + timeout
         sendable = self._encoded(request, grant)
         if self._free:
             self._free -= 1
@@ -69,7 +69,7 @@ class WireEngine:
             self._leave()
 
     async def open(self, request: HttpRequest, grant: Grant, *, timeout: Seconds, guard: Guard | None) -> "_Stream":
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = now() + timeout
         connection = await self._connect(request, grant, deadline)
         try:
             if guard is not None:
@@ -119,7 +119,7 @@ class WireEngine:
         if self._is_closed:
             raise ConnectionFailed(f"{about(request, self._server)}: the transport is closed", sent=True)
         loop = asyncio.get_running_loop()
-        limit = min(deadline, loop.time() + self._settings.connect_timeout)
+        limit = min(deadline, now() + self._settings.connect_timeout)
         tls = grant.tls if self._server.startswith("https:") else None
         try:
             async with asyncio.timeout_at(limit):
@@ -225,7 +225,7 @@ class _Connection(asyncio.Protocol):
     def rest(self, seconds: Seconds) -> None:
         """Nobody needs it for now; it closes itself after a while."""
         self._request = self._waiter = None
-        self._limit(self._loop.time() + seconds)
+        self._limit(now() + seconds)
 
     async def read(self) -> bytes:
         """More of a stream; b"" at its end."""
@@ -348,7 +348,7 @@ class _Connection(asyncio.Protocol):
 
     def _on_time(self) -> None:
         self._timer = None
-        if self._deadline > self._loop.time():
+        if self._deadline > now():
             if self._deadline != float("inf"):
                 self._limit(self._deadline)
         elif self._request is None:
