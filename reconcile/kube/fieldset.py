@@ -25,8 +25,11 @@ def covers(applied_fields_v1: Mapping[str, Any], body: Mapping[str, Any], live: 
     """Whether applying ``body`` again surely changes nothing.
 
     ``applied_fields_v1`` is the tree of our own Apply entry of the same API version and subresource, {} if there is
-    none. One thing cannot be told without a schema: a leaf that was applied as ``{}`` and is now a map whose values
-    others have set already passes for an atomic map. The values are right then; only their owners stay as they are.
+    none. A body is never proven that spells a value another way than the server (``1000m`` for ``1``), leaves out what
+    the server fills in within an atomic map or list, or holds an empty list that is none in the store: write those out.
+
+    One thing cannot be told without a schema: a leaf that was applied as ``{}`` and is now a map whose values others
+    have set already passes for an atomic map. The values are right then; only their owners stay as they are.
     """
     if any(live.get(name) not in (None, body.get(name)) for name in ("apiVersion", "kind")):
         return False  # None: items of a list of a built-in kind do not say what they are
@@ -46,11 +49,13 @@ def covers(applied_fields_v1: Mapping[str, Any], body: Mapping[str, Any], live: 
 
 def _matches(node: Any, body: Any, live: Any) -> bool:
     """Whether ``body`` consists of exactly what ``node`` holds, and ``live`` has it."""
+    if node == {}:
+        return not _has_null(body) and same(body, live)
     if not isinstance(node, Mapping) or node.get(".", {}) != {}:
         return False
     children = {name: child for name, child in node.items() if name != "."}
     if not children:
-        return not _has_null(body) and same(body, live)
+        return _matches({}, body, live)
     kinds = {name[:2] for name in children}
     if kinds == {"f:"}:
         return isinstance(body, Mapping) and _fields_match(children, body, live)
@@ -110,6 +115,8 @@ def _has_keys(item: Any, wanted: Mapping[str, Any], *, whole: bool) -> bool:
 
 
 def _has_null(value: Any) -> bool:
+    if type(value) is str:
+        return False
     if isinstance(value, Mapping):
         return any(map(_has_null, value.values()))
     if isinstance(value, LISTS):
