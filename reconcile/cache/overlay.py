@@ -82,7 +82,12 @@ class Overlay:
 
     def admits_end(self, seen: ObjectMeta) -> bool:
         """Whether the end that the watch shows may empty the place in the store; confirms our own deletion."""
-        return self._dead.pop(seen.uid, None) is None and self._passes(seen)
+        if (dead := self._dead.get(seen.uid)) is None:
+            return self._passes(seen)
+        last = dead.meta
+        if seen.resource_version == last.resource_version or is_newer(seen, last):
+            del self._dead[seen.uid]  # else it is an earlier time at which it went out of sight
+        return False
 
     def _passes(self, seen: ObjectMeta) -> bool:
         note = self._newest.get(seen.key)

@@ -247,6 +247,17 @@ def test_late_events_of_a_deleted_object_do_not_touch_the_one_we_made_in_its_pla
     assert store.unconfirmed == 0
 
 
+@pytest.mark.pain(7)
+def test_an_object_that_left_our_sight_for_a_while_before_we_deleted_it_stays_deleted() -> None:
+    store = a_store()
+    store.commit(an_entry(version=1))
+    store.own_delete(decode_meta(raw(version=3)), 0.0)
+    assert store.remove(decode_meta(raw(version=2))) == []
+    assert store.commit(an_entry(version=3)) == []
+    assert store.remove(decode_meta(raw(version=4))) == []
+    assert (len(store), store.unconfirmed) == (0, 0)
+
+
 def test_the_write_that_takes_the_last_finalizer_away_ends_the_object() -> None:
     store = a_store()
     store.commit(an_entry(version=1, finalizers=["f"]))
