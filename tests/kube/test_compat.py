@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from attrs import define, field
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kubernetes_asyncio.client import (
     ApiClient,
@@ -167,6 +167,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("theirs"))
 
 
+@settings(max_examples=50)
 @given(make=kubeconfigs())
 def test_kubeconfigs_of_many_shapes_load_alike_in_both(scratch: str, make: Callable[[Path], dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as name:
