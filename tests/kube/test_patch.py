@@ -25,7 +25,7 @@ from reconcile.kube.views import ListView, View
 keys = st.sampled_from("abc")
 leaves = st.none() | st.booleans() | st.integers(0, 2) | st.just(1.0) | st.sampled_from(["", "x"])
 values: st.SearchStrategy[Any] = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=10
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=6
 )
 documents = st.dictionaries(keys, values, max_size=3)
 
