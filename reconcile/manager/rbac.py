@@ -14,6 +14,7 @@ from attrs import evolve, field, frozen
 from reconcile.kube.kinds import EVENT, LEASE
 from reconcile.kube.request import RequestInfo
 from reconcile.kube.resource import Resource
+from reconcile.manager.tables import aligned
 
 RBAC: Final = "rbac.authorization.k8s.io"
 WATCHING: Final = ("get", "list", "watch")
@@ -144,9 +145,7 @@ def table(rules: Iterable[Rule]) -> str:
         (rule.cluster, rule.namespace or "*", rule.group or '""', rule.resource, ",".join(rule.verbs))
         for rule in merged(rules)
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
-    return "\n".join(line.rstrip() for line in lines)
+    return aligned(head, rows)
 
 
 def _rule(cluster: str, namespace: str, resource: Resource[Any], verbs: Iterable[str], subresource: str = "") -> Rule:
