@@ -71,8 +71,7 @@ class Change(msgspec.Struct, Generic[T], frozen=True, eq=False, gc=False):
         """
         if self.old is None or self.new is None:
             return ()
-        paths = _differing(orjson.loads(self.old.raw), orjson.loads(self.new.raw))
-        return tuple(islice((path for path in paths if path not in _ALWAYS), limit))
+        return differing_paths(self.old.raw, self.new.raw, limit)
 
     def _typed(self, entry: Entry) -> T:
         return self.structure(entry) if self.structure is not None else self.resource.codec.decode(entry.raw)
@@ -80,6 +79,12 @@ class Change(msgspec.Struct, Generic[T], frozen=True, eq=False, gc=False):
     def __repr__(self) -> str:
         what = "gone" if self.new is None else "new" if self.old is None else "changed"
         return f"<Change {self.resource.name} {self.key} {what} {self.newest.meta.resource_version}>"
+
+
+def differing_paths(old: bytes, new: bytes, limit: int = 20) -> tuple[str, ...]:
+    """The first paths whose values differ between two documents, as ``changed_paths`` tells them."""
+    paths = _differing(orjson.loads(old), orjson.loads(new))
+    return tuple(islice((path for path in paths if path not in _ALWAYS), limit))
 
 
 _ALWAYS: Final = frozenset({"metadata.resourceVersion", "metadata.generation"})

@@ -13,7 +13,8 @@ import logging
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import anyio
@@ -145,13 +146,14 @@ class Informer(Generic[T]):
         Raises:
             NotSynced: the start was refused, or took longer than ``sync_timeout``.
         """
-        async with anyio.create_task_group() as tasks:
-            for follower in self._followers:
-                tasks.start_soon(follower.run, name=f"follow {self.name} {follower.namespace or '*'}")
-            tasks.start_soon(self._replay, name=f"tell late handlers of {self.name}")
-            tasks.start_soon(self._doubt, name=f"hold own writes of {self.name}")
-            await self.synced(self.settings.sync_timeout)
-            task_status.started()
+        with plainly(NotSynced):
+            async with anyio.create_task_group() as tasks:
+                for follower in self._followers:
+                    tasks.start_soon(follower.run, name=f"follow {self.name} {follower.namespace or '*'}")
+                tasks.start_soon(self._replay, name=f"tell late handlers of {self.name}")
+                tasks.start_soon(self._doubt, name=f"hold own writes of {self.name}")
+                await self.synced(self.settings.sync_timeout)
+                task_status.started()
 
     async def synced(self, timeout: Seconds | None = None) -> None:
         """Wait until there is a whole copy, and the handlers have been told of it.
@@ -193,7 +195,8 @@ class Informer(Generic[T]):
 
         ``name`` is for the log; the function's own by default.
         """
-        name = name or getattr(handler, "__qualname__", repr(handler))
+        function = getattr(handler, "func", handler)  # of a partial
+        name = name or getattr(function, "__qualname__", type(handler).__qualname__)
         subscription = Subscription(handler, name, self._remove)
         self._subscriptions.append(subscription)
         if len(self.store):
@@ -356,3 +359,17 @@ def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
     for counter in counters:
         total.update(counter)
     return total
+
+
+@contextmanager
+def plainly(expected: type[Exception]) -> Iterator[None]:
+    """Raise an expected error as it is, not wrapped in the groups of the tasks it came through."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        found: BaseException | None = group.subgroup(expected)
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        if found is None:
+            raise
+        raise found from None

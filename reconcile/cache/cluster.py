@@ -1,0 +1,337 @@
+"""One API server: stores to read, a client to write, and nothing in between that could disagree.
+
+What is read was declared: a store of anything else is refused, for it would cost what nobody asked for. What is written
+goes through here, so that the answer is in the store before the write returns: the next reconcile of any key of this
+process reads it or something newer (``writing.py``). A write that surely changes nothing is not sent.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar, cast, overload
+
+import anyio
+import attrs
+import orjson
+from anyio.abc import TaskStatus
+
+from reconcile.cache import proof
+from reconcile.cache.informer import Informer, InformerSettings, NotSynced, plainly
+from reconcile.cache.overlay import is_newer
+from reconcile.cache.store import Store
+from reconcile.cache.watched import Watched
+from reconcile.cache.writing import Writing
+from reconcile.core.clock import Seconds
+from reconcile.kube.client import Client
+from reconcile.kube.errors import AlreadyExists, NotFound
+from reconcile.kube.journal import Outcome
+from reconcile.kube.objects import ObjectKey, ObjectMeta, structure_meta
+from reconcile.kube.patch import Patch, merge
+from reconcile.kube.request import Propagation
+from reconcile.kube.resource import Resource
+
+T = TypeVar("T")
+
+
+class UndeclaredKind(LookupError):
+    """A kind that was not declared for this cluster."""
+
+
+@attrs.frozen
+class ClusterSettings:
+    """Limits of one cluster. Times in seconds."""
+
+    informer: InformerSettings = attrs.field(factory=InformerSettings)
+    settle_timeout: Seconds = 5.0
+    """For the live read after a write whose outcome is not known."""
+
+
+class Cluster:
+    """A service: runs an informer for each kind in ``watched``. ``kinds`` are only written, or read live."""
+
+    def __init__(
+        self,
+        name: str,
+        client: Client,
+        watched: Iterable[Watched[Any] | Resource[Any]] = (),
+        *,
+        kinds: Iterable[Resource[Any]] = (),
+        settings: ClusterSettings = ClusterSettings(),
+        rng: random.Random | None = None,
+    ) -> None:
+        self.name = name
+        self.client = client
+        self.settings = settings
+        self._informers: dict[Resource[Any], Informer[Any]] = {}
+        self._kinds: dict[tuple[str, str], Resource[Any]] = {}
+        rng = rng or random.Random()
+        without_watch_list: set[str] = set()
+        for declared in watched:
+            one = Watched.of(declared)
+            if one.resource in self._informers:
+                raise ValueError(f"cluster {name} watches {one.resource.name} twice")
+            self._informers[one.resource] = Informer(
+                client,
+                one,
+                cluster=name,
+                settings=settings.informer,
+                rng=rng,
+                without_watch_list=without_watch_list,
+            )
+        self._writing = Writing(name, client, self._informers, settings.settle_timeout)
+        for resource in (*self._informers, *kinds):
+            if self._kinds.setdefault((resource.api_version, resource.kind), resource) != resource:
+                raise ValueError(f"cluster {name} has two declarations of {resource.kind} in {resource.api_version}")
+
+    # running
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep the stores current; started once all of them are synced.
+
+        Raises:
+            NotSynced: one cannot be watched, and why.
+        """
+        with plainly(NotSynced):
+            async with anyio.create_task_group() as tasks:
+                async with anyio.create_task_group() as starting:
+                    for informer in self.informers:
+                        starting.start_soon(tasks.start, informer.run, name=f"start {informer.name}")
+                task_status.started()
+
+    @property
+    def informers(self) -> tuple[Informer[Any], ...]:
+        """In the order of their declaration."""
+        return tuple(self._informers.values())
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether every store was whole once."""
+        return all(informer.has_synced for informer in self.informers)
+
+    # what was declared
+
+    def resource(self, kind: type[T] | Resource[T]) -> Resource[T]:
+        """The declared resource of a class; of a resource, itself.
+
+        Raises:
+            UndeclaredKind: it was not declared, or several kinds are read as that class.
+        """
+        if isinstance(kind, Resource):
+            if kind in self._kinds.values():
+                return kind
+            raise self._undeclared(kind.name)
+        found = [resource for resource in self._kinds.values() if resource.type is kind]
+        if len(found) > 1:
+            names = ", ".join(resource.name for resource in found)
+            raise UndeclaredKind(
+                f"cluster {self.name} reads several kinds as {kind.__name__}: {names}; name one of them"
+            )
+        if not found:
+            raise self._undeclared(kind.__name__)
+        return found[0]
+
+    def informer(self, kind: type[T] | Resource[T]) -> Informer[T]:
+        """What keeps the store of a kind current.
+
+        Raises:
+            UndeclaredKind: it is not watched.
+        """
+        resource = self.resource(kind)
+        if resource not in self._informers:
+            raise self._undeclared(resource.name)
+        return self._informers[resource]
+
+    def store(self, kind: type[T] | Resource[T]) -> Store[T]:
+        """The local copy of a kind.
+
+        Raises:
+            UndeclaredKind: it is not watched.
+        """
+        return self.informer(kind).store
+
+    def _undeclared(self, name: str) -> UndeclaredKind:
+        watched = ", ".join(resource.name for resource in self._informers) or "nothing"
+        others = ", ".join(resource.name for resource in self._kinds.values() if resource not in self._informers)
+        more = f", and declares without watching: {others}" if others else ""
+        return UndeclaredKind(f"cluster {self.name} does not declare {name} for this; it watches: {watched}{more}")
+
+    def _of(self, obj: Any) -> Resource[Any]:
+        """The declared resource of an object, typed or not."""
+        if not isinstance(obj, Mapping):
+            return self.resource(type(obj))
+        kind = str(obj.get("apiVersion") or ""), str(obj.get("kind") or "")
+        if kind not in self._kinds:
+            raise self._undeclared(" ".join(part for part in kind if part) or "an object that does not say its kind")
+        return self._kinds[kind]
+
+    # reading live
+
+    async def get(self, kind: type[T] | Resource[T], key: ObjectKey) -> T:
+        """The object as it is on the server now."""
+        return await self.client.get(self.resource(kind), key)
+
+    # writing
+
+    @property
+    def writes(self) -> Counter[tuple[str, Outcome]]:
+        """How many, by verb and outcome; those that were not sent too."""
+        return self._writing.counts
+
+    @overload
+    async def apply(self, body: dict[str, Any], *, subresource: str = "", force: bool = True) -> Any: ...
+    @overload
+    async def apply(self, body: T, *, subresource: str = "", force: bool = True) -> T: ...
+    async def apply(self, body: Any, *, subresource: str = "", force: bool = True) -> Any:
+        """Server-side apply: the body is all that we want of the object. Not sent if it surely changes nothing.
+
+        The object as it is then, from the answer or from the store.
+        """
+        resource = self._of(body)
+        document = resource.codec.encode(body)
+        key = _key(document)
+        known = self._writing.known(resource, key)
+        if known is not None and proof.is_applied(known, document, subresource):
+            self._writing.note("apply", resource, key, "suppressed", subresource, known.meta.resource_version)
+            return self._informers[resource].store.structure(known)
+        call = self.client.apply(resource, document, subresource=subresource, force=force)
+        return await self._writing.send("apply", resource, key, call, subresource)
+
+    @overload
+    async def apply_status(self, body: dict[str, Any], *, force: bool = True) -> Any: ...
+    @overload
+    async def apply_status(self, body: T, *, force: bool = True) -> T: ...
+    async def apply_status(self, body: Any, *, force: bool = True) -> Any:
+        """``apply`` to the status."""
+        return await self.apply(body, subresource="status", force=force)
+
+    async def patch(self, obj: T, patch: Patch | None, *, subresource: str = "") -> T:
+        """Change part of an object. Nothing is sent if there is no patch, or ``obj`` already is as it wants."""
+        resource, meta = self._of(obj), _meta(obj)
+        if patch is None:
+            return obj
+        known = self._writing.known(resource, meta.key)
+        newest = known.meta if known is not None and is_newer(known.meta, meta) else meta
+        if newest.uid == meta.uid and proof.is_met(
+            newest.raw, patch, is_partial=self._writing.is_partial(resource, meta.key)
+        ):
+            self._writing.note("patch", resource, meta.key, "suppressed", subresource, meta.resource_version)
+            return obj
+        call = self.client.patch(resource, meta.key, patch, subresource=subresource)
+        return cast(T, await self._writing.send("patch", resource, meta.key, call, subresource, meta, _paths(patch)))
+
+    async def patch_status(self, obj: T, patch: Patch | None) -> T:
+        """``patch`` of the status."""
+        return await self.patch(obj, patch, subresource="status")
+
+    @overload
+    async def create(self, body: dict[str, Any]) -> Any: ...
+    @overload
+    async def create(self, body: T) -> T: ...
+    async def create(self, body: Any) -> Any:
+        """Create an object.
+
+        Raises:
+            AlreadyExists: there is one of that name.
+        """
+        resource = self._of(body)
+        document = resource.codec.encode(body)
+        return await self._writing.send("create", resource, _key(document), self.client.create(resource, document))
+
+    @overload
+    async def create_if_absent(self, body: dict[str, Any]) -> Any: ...
+    @overload
+    async def create_if_absent(self, body: T) -> T: ...
+    async def create_if_absent(self, body: Any) -> Any:
+        """The object of that name, created if there is none. One that is there is left as it is."""
+        resource = self._of(body)
+        key = _key(resource.codec.encode(body))
+        if (known := self._writing.known(resource, key)) is not None:
+            self._writing.note("create", resource, key, "suppressed", version=known.meta.resource_version)
+            return self._informers[resource].store.structure(known)
+        try:
+            return await self.create(body)
+        except AlreadyExists:
+            there = await self.client.get(resource, key)
+            self._writing.own(resource, _meta(there))
+            return there
+
+    @overload
+    async def update(self, obj: dict[str, Any], *, subresource: str = "") -> Any: ...
+    @overload
+    async def update(self, obj: T, *, subresource: str = "") -> T: ...
+    async def update(self, obj: Any, *, subresource: str = "") -> Any:
+        """Replace an object that was read, unless nothing about it was changed.
+
+        If the store keeps only parts of it, a whole replacement would lose the rest: then what was changed is sent, as
+        a patch that is refused like an update when somebody wrote in between.
+
+        Raises:
+            Conflict: somebody did.
+        """
+        resource = self._of(obj)
+        document = resource.codec.document(obj)
+        key, version = _key(document), str((document.get("metadata") or {}).get("resourceVersion") or "")
+        known, raw = self._writing.known(resource, key), b"" if isinstance(obj, dict) else _meta(obj).raw
+        if not raw and known is not None and version in ("", known.meta.resource_version):
+            raw = known.raw
+        change = merge(orjson.loads(raw), document) if raw else None
+        if raw and change is None:
+            self._writing.note("update", resource, key, "suppressed", subresource, version)
+            return obj
+        if change is not None and self._writing.is_partial(resource, key):
+            call = self.client.patch(resource, key, proof.guarded(change, version), subresource=subresource)
+        else:
+            call = self.client.update(resource, document, subresource=subresource)
+        return await self._writing.send("update", resource, key, call, subresource, paths=_paths(change))
+
+    async def delete(
+        self,
+        target: Any,
+        key: ObjectKey | None = None,
+        *,
+        uid: str = "",
+        propagation: Propagation | None = None,
+        grace_period_seconds: int | None = None,
+    ) -> None:
+        """Delete an object, given itself, or its kind and key. That it is gone already is fine.
+
+        An object is only deleted if it still is the same one (its uid); of a kind and key that is ``uid``'s choice.
+        What is being deleted is not deleted again.
+
+        Raises:
+            Conflict: another object has its name now.
+        """
+        if key is None:
+            resource, last = self._of(target), _meta(target)
+            key, uid = last.key, uid or last.uid
+        else:
+            resource, last = self.resource(target), ObjectMeta(namespace=key.namespace, name=key.name, uid=uid)
+        known = self._writing.known(resource, key)
+        if (
+            known is not None
+            and known.meta.is_deleting
+            and uid in ("", known.meta.uid)
+            and grace_period_seconds is None
+        ):
+            self._writing.note("delete", resource, key, "suppressed", version=known.meta.resource_version)
+            return
+        call = self.client.delete(
+            resource, key, uid=uid, propagation=propagation, grace_period_seconds=grace_period_seconds
+        )
+        with suppress(NotFound):
+            await self._writing.send("delete", resource, key, call, last=last)
+
+
+def _meta(obj: Any) -> ObjectMeta:
+    meta = getattr(obj, "metadata", None)
+    return meta if isinstance(meta, ObjectMeta) else structure_meta(obj.get("metadata") or {})
+
+
+def _key(document: Mapping[str, Any]) -> ObjectKey:
+    head = document.get("metadata") or {}
+    return ObjectKey(str(head.get("namespace") or ""), str(head.get("name") or ""))
+
+
+def _paths(patch: Patch | None) -> tuple[str, ...]:
+    return patch.paths if patch is not None else ()

@@ -1,0 +1,129 @@
+"""Sends writes, and puts their answers where the next reader looks.
+
+The answer is in the store before the write returns. Every write, sent or not, is counted and told to the journal.
+
+When the outcome of a write is not known, for the connection broke after it was sent, the object is read live before the
+error is raised: the store then shows what the write did. Where that fails too, or the call was cancelled, the store
+shows what it showed before, and the event of the write, if it happened, follows as any other does. So a reconcile that
+is run again decides on the truth or on a past of it, never on a mixture. A create with ``generateName`` is the one
+write that may happen twice.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import anyio
+import attrs
+
+from reconcile.cache.change import differing_paths
+from reconcile.cache.entry import Entry
+from reconcile.cache.informer import Informer
+from reconcile.core.clock import Seconds
+from reconcile.kube.client import Client
+from reconcile.kube.errors import AlreadyExists, Conflict, ConnectionFailed, KubeError, NotFound
+from reconcile.kube.journal import Outcome, Write, record
+from reconcile.kube.objects import ObjectKey, ObjectMeta
+from reconcile.kube.resource import Resource
+
+
+@attrs.define(eq=False)
+class Writing:
+    """The writes of one cluster. ``settle_timeout``: for the live read after a write with unknown outcome."""
+
+    cluster: str
+    client: Client
+    informers: Mapping[Resource[Any], Informer[Any]]
+    settle_timeout: Seconds
+    counts: Counter[tuple[str, Outcome]] = attrs.field(init=False, factory=Counter)
+    """How many, by verb and outcome."""
+
+    async def send(
+        self,
+        verb: str,
+        resource: Resource[Any],
+        key: ObjectKey,
+        call: Awaitable[Any],
+        subresource: str = "",
+        last: ObjectMeta | None = None,
+        paths: tuple[str, ...] = (),
+    ) -> Any:
+        """The answer to ``call``. ``last``: the state it was decided on; ``paths``: what it is to change, if known."""
+        known = self.known(resource, key)
+        last = last or ObjectMeta(namespace=key.namespace, name=key.name)
+        try:
+            answer = await call
+        except (KubeError, asyncio.CancelledError) as error:
+            outcome: Outcome = "conflict" if isinstance(error, (Conflict, AlreadyExists)) else "failed"
+            if verb == "delete" and isinstance(error, NotFound):
+                self._own_delete(resource, last)
+                outcome = "noop"
+            self.note(verb, resource, key, outcome, subresource)
+            if isinstance(error, ConnectionFailed) and error.sent and key.name:
+                await self._settle(resource, key)
+            raise
+        if answer is None:
+            self._own_delete(resource, last)
+            self.note(verb, resource, key, "changed", subresource)
+            return None
+        meta: ObjectMeta = answer.metadata
+        # other subresources answer with objects of other kinds
+        entry = self.own(resource, meta) if subresource in ("", "status") else None
+        before = known.meta if known is not None else last
+        if before.uid == meta.uid and before.resource_version == meta.resource_version:
+            self.note(verb, resource, meta.key, "noop", subresource, meta.resource_version)
+            return answer
+        if known is not None and entry is not None and not paths:
+            paths = differing_paths(known.raw, entry.raw)
+        self.note(verb, resource, meta.key, "changed", subresource, meta.resource_version, paths)
+        return answer
+
+    def known(self, resource: Resource[Any], key: ObjectKey) -> Entry | None:
+        """What the store has of an object; ``None`` too if the kind is not watched."""
+        informer = self.informers.get(resource)
+        return None if informer is None else informer.store.entry(key)
+
+    def is_partial(self, resource: Resource[Any], key: ObjectKey) -> bool:
+        """Whether what the store keeps of an object, or would keep, lacks anything that the server has."""
+        informer, known = self.informers.get(resource), self.known(resource, key)
+        return (informer is not None and not informer.watched.is_whole) or (known is not None and known.is_partial)
+
+    def own(self, resource: Resource[Any], meta: ObjectMeta) -> Entry | None:
+        """Put an answer into the store, if its kind is watched."""
+        informer = self.informers.get(resource)
+        if informer is None:
+            return None
+        entry = informer.reader.read(meta.raw)
+        informer.own(entry)
+        return entry
+
+    def note(
+        self,
+        verb: str,
+        resource: Resource[Any],
+        key: ObjectKey,
+        outcome: Outcome,
+        subresource: str = "",
+        version: str = "",
+        paths: tuple[str, ...] = (),
+    ) -> None:
+        """Count it, and tell the journal."""
+        self.counts[verb, outcome] += 1
+        record(Write(self.cluster, verb, resource, key, outcome, subresource, paths, version))
+
+    def _own_delete(self, resource: Resource[Any], last: ObjectMeta) -> None:
+        if (informer := self.informers.get(resource)) is not None:
+            informer.own_delete(last)
+
+    async def _settle(self, resource: Resource[Any], key: ObjectKey) -> None:
+        """See for ourselves, once."""
+        if resource not in self.informers:
+            return
+        with anyio.move_on_after(self.settle_timeout):
+            try:
+                self.own(resource, (await self.client.get(resource, key)).metadata)
+            except NotFound:
+                self._own_delete(resource, ObjectMeta(namespace=key.namespace, name=key.name))
+            except KubeError:
+                pass  # its event follows, if it happened
