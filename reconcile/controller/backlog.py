@@ -124,6 +124,12 @@ class Backlog(Generic[K]):
             return 0.0
         return flapping.delay
 
+    def put_back(self, key: K) -> None:
+        """A key was taken but is not run now."""
+        work = self.queue.schedule.work(key)
+        self.queue.add(key, priority=NORMAL if work is None else work.priority)
+        self.queue.done(key)
+
     # the life of a run
 
     def begin(self, key: K) -> Pass[K]:
@@ -254,6 +260,14 @@ class Backlog(Generic[K]):
     def running(self) -> tuple[Pass[K], ...]:
         """The runs going on."""
         return tuple(running.run for running in self._running.values())
+
+    def since(self, run: Pass[K]) -> Seconds:
+        """When a run that goes on began, on the loop's clock."""
+        return self._running[run.key].since
+
+    def failing(self) -> dict[Hashable, int]:
+        """Keys that wait to be tried again, with their failures in a row."""
+        return {key: trouble.failures for key, trouble in self._trouble.items()}
 
     def why(self, key: K) -> Why[K]:
         """Everything known about the runs of a key."""

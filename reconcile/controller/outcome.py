@@ -11,11 +11,13 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
+from reconcile.cache.cluster import UndeclaredKind
 from reconcile.controller.reconciler import DONE, Result, TerminalError
 from reconcile.core.clock import Seconds
 from reconcile.kube.errors import Conflict, Fenced, KubeError
 
-TERMINAL: Final = (TerminalError,)
+TERMINAL: Final = (TerminalError, UndeclaredKind)
+"""What no second try can mend. A kind that is read undeclared is a fault in how the controller was put together."""
 Label: TypeAlias = Literal["success", "error", "requeue_after", "terminal", "conflict", "timeout", "panic"]
 
 
@@ -115,7 +117,7 @@ def of_error(error: BaseException) -> Outcome:
         return Outcome("terminal", WaitForChange(), error, logging.ERROR)
     at_least = max((getattr(leaf, "retry_after", None) or 0.0 for leaf in leaves), default=0.0)
     level = logging.INFO if all(isinstance(leaf, Fenced) for leaf in leaves) else logging.ERROR
-    known = all(isinstance(leaf, (KubeError, TerminalError, Conflict)) for leaf in leaves)
+    known = all(isinstance(leaf, (KubeError, *TERMINAL)) for leaf in leaves)
     return Outcome("error", BackOff(at_least), error, level, with_traceback=not known)
 
 

@@ -44,8 +44,8 @@ class ControllerSettings:
     """So many of them at once."""
     fair_key: Callable[[Any], Hashable] | None = None
     """Keys with the same value are one share, and shares take turns; ``None`` for one line for all."""
-    sync_timeout: Seconds = attrs.field(default=600.0, validator=_positive)
-    """Caches that are not there so long after the start end the controller, with the reason."""
+    sync_timeout: Seconds | None = attrs.field(default=None, validator=_positive)
+    """Stores that are not there so long after the start end the controller, with the reason; ``None``: it waits on."""
     source_backoff: Backoff = attrs.field(factory=lambda: Backoff(base=0.5))
     """Before a source that failed is started again, and a handler that failed is asked again."""
     self_trigger_limit: int = attrs.field(default=5, validator=_positive)

@@ -10,9 +10,11 @@ import inspect
 import logging
 from collections.abc import Hashable
 from types import TracebackType
-from typing import Generic, NoReturn, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
+import anyio
 import attrs
+from anyio.abc import TaskStatus
 
 from reconcile.controller.backlog import Backlog
 from reconcile.controller.context import running_pass
@@ -20,6 +22,7 @@ from reconcile.controller.history import Pass
 from reconcile.controller.outcome import BadResult, Outcome, must_pass, of_error, of_result, of_timeout
 from reconcile.controller.reconciler import Reconcile
 from reconcile.core.clock import Seconds
+from reconcile.core.queue import QueueClosed
 from reconcile.core.stacks import task_stack
 from reconcile.kube.journal import journal
 
@@ -41,7 +44,8 @@ class Deadline:
     def __init__(self, after: Seconds, *, grace: Seconds, what: str) -> None:
         self.expired = False
         self.is_stuck = False
-        self._after, self._grace, self._what = after, grace, what
+        self.what = what
+        self._after, self._grace = after, grace
         self._cancels = 0
 
     def __enter__(self) -> Self:
@@ -59,7 +63,7 @@ class Deadline:
         for _ in range(self._cancels):
             self._task.uncancel()
         if self.is_stuck:
-            logger.warning("a reconcile that ignored its cancellation has ended: %s", self._what)
+            logger.warning("a reconcile that ignored its cancellation has ended: %s", self.what)
 
     def _expire(self) -> None:
         self.expired = True
@@ -68,7 +72,7 @@ class Deadline:
     def _insist(self) -> None:
         self.is_stuck = True
         self._grace = min(2 * self._grace, 60.0)
-        logger.error("a reconcile ignores its cancellation: %s\n%s", self._what, task_stack(self._task))
+        logger.error("a reconcile ignores its cancellation: %s\n%s", self.what, task_stack(self._task))
         self._cancel(self._grace)
 
     def _cancel(self, grace: Seconds) -> None:
@@ -79,21 +83,27 @@ class Deadline:
 
 @attrs.define(eq=False)
 class Worker(Generic[K]):
-    """One of the controller's workers. ``is_open`` holds it back, with the key it has, while it is not set."""
+    """Takes keys one by one, as long as ``is_open`` is set."""
 
     backlog: Backlog[K]
     reconcile: Reconcile
     is_open: asyncio.Event
-    deadline: Deadline | None = None
+    deadline: Deadline | None = attrs.field(init=False, default=None)
     """Of the call going on."""
 
-    async def work(self) -> NoReturn:
-        """Take keys for ever."""
+    async def work(self) -> None:
+        """Take keys until the queue is closed."""
+        queue = self.backlog.queue
         while True:
-            key = await self.backlog.queue.get()
-            if not self.is_open.is_set():
-                await self.is_open.wait()
-            await self._run(key)
+            await self.is_open.wait()
+            try:
+                key = await queue.get()
+            except QueueClosed:
+                return
+            if self.is_open.is_set():
+                await self._run(key)
+            else:
+                self.backlog.put_back(key)
 
     async def _run(self, key: K) -> None:
         run = self.backlog.begin(key)
@@ -136,3 +146,42 @@ class Worker(Generic[K]):
         finally:
             self.deadline = None
         return of_timeout(settings.deadline) if deadline.expired else of_result(result)
+
+
+@attrs.define(eq=False)
+class Workers(Generic[K]):
+    """A service: the workers of one controller. To stop, those that are in a reconcile may finish it first."""
+
+    backlog: Backlog[K]
+    reconcile: Reconcile
+    is_open: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    """Whether keys are taken."""
+    _workers: list[Worker[K]] = attrs.field(init=False, factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.is_open.set()
+
+    @property
+    def name(self) -> str:
+        """As a service."""
+        return f"workers of {self.backlog.name}"
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled, or until the queue is closed."""
+        count = self.backlog.settings.workers
+        self.backlog.observer.workers(self.backlog.name, count)
+        async with anyio.create_task_group() as tasks:
+            for number in range(count):
+                worker = Worker(self.backlog, self.reconcile, self.is_open)
+                self._workers.append(worker)
+                tasks.start_soon(worker.work, name=f"{self.backlog.name} worker {number}")
+            task_status.started()
+
+    async def drain(self) -> None:
+        """Take no more keys, and wait until no reconcile is going on."""
+        await self.backlog.queue.drain()
+
+    def stuck(self) -> tuple[str, ...]:
+        """The reconciles that ignore their cancellation."""
+        deadlines = [worker.deadline for worker in self._workers]
+        return tuple(deadline.what for deadline in deadlines if deadline is not None and deadline.is_stuck)

@@ -72,13 +72,17 @@ class Shop:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
+        is_over = False
         async with anyio.create_task_group() as tasks:
             for _ in range(self.settings.workers):
                 worker = Worker(self.backlog, self._called, self.is_open)
                 self.workers.append(worker)
                 tasks.start_soon(worker.work)
             yield
+            is_over = True
             tasks.cancel_scope.cancel()
+        # a task that ends as cancelled takes its group along in silence, and the rest of the test with it
+        assert is_over, "a worker has died"
 
     def sees(self, old: Entry | None, new: Entry | None, key: Request = KEY, *, is_own: bool = False) -> None:
         """A change arrives, as from an informer."""

@@ -110,6 +110,23 @@ async def test_the_event_of_an_own_write_that_comes_before_its_answer_is_known_a
         assert len(shop.runs) == 1
 
 
+async def test_neither_a_late_event_of_an_own_write_nor_a_resync_ends_a_backoff() -> None:
+    async def write_and_fail(_request: Request) -> None:
+        wrote(write("a", 2))
+        raise ValueError("oops")
+
+    shop = Shop(write_and_fail, ControllerSettings(workers=1, backoff=Backoff(base=50.0)))
+    async with shop.working():
+        shop.sees(None, entry("a", 1))
+        await settled()
+        shop.sees(entry("a", 1), entry("a", 2))
+        shop.backlog.ask(KEY, "resync", priority=LOW)
+        await settled()
+        assert len(shop.runs) == 1
+        await anyio.sleep(50.0)
+    assert [cause.kind for cause in shop.backlog.history.of(KEY)[1].causes] == ["change", "resync", "retry"]
+
+
 async def test_news_beside_own_writes_is_still_news() -> None:
     async def write_and_fail(_request: Request) -> None:
         shop.sees(entry("a", 1), entry("a", 2), is_own=True)

@@ -182,7 +182,8 @@ def test_a_wish_to_stop_the_process_stops_it(error: BaseException) -> None:
     async def main() -> None:
         shop = Shop(stop, QUICK)
         shop.sees(None, entry("a", 1))
-        await Worker(shop.backlog, stop, shop.is_open).work()
+        with anyio.fail_after(2.0):
+            await Worker(shop.backlog, stop, shop.is_open).work()
 
     with pytest.raises(type(error)):
         asyncio.run(main())
