@@ -94,7 +94,7 @@ class WorkQueue(Generic[K]):
         """Look at a key after so long, whatever is added before; replaces the key's last timer, ``None`` drops it."""
         if self._is_closed:
             return
-        self.schedule.set_timer(key, None if after is None else now() + after, priority=priority)
+        self.schedule.set_timer(key, now(), after, priority=priority)
         if self._idle:
             self._rouse()
 

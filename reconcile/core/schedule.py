@@ -122,15 +122,19 @@ class Schedule(Generic[K]):
         self._fall_due(item, now, priority)
         return is_new
 
-    def set_timer(self, key: K, at: Seconds | None, *, priority: int = NORMAL) -> None:
-        """Replace the timer of a key: it makes the key due whatever else is added; ``None`` takes the timer away."""
+    def set_timer(self, key: K, now: Seconds, after: Seconds | None, *, priority: int = NORMAL) -> None:
+        """Replace the timer of a key: it makes the key due whatever else is added; ``None`` takes the timer away.
+
+        A timer that has fired already has made its key due, which is not taken back.
+        """
+        self._let_fall_due(now)
         item = self._item(key)
-        if at is None:
+        if after is None:
             item.timer, item.timer_entry = _NEVER, 0
             self._drop_if_idle(item)
         else:
-            item.timer, item.timer_priority = at, priority
-            item.timer_entry = self._look_at(item, at)
+            item.timer, item.timer_priority = now + after, priority
+            item.timer_entry = self._look_at(item, item.timer)
 
     def take(self, now: Seconds) -> K | None:
         """Hand out the key that is next, if any is due. It is in work until ``done``."""
@@ -309,10 +313,10 @@ class Schedule(Generic[K]):
         return next(iter(line[share].values()))
 
     def _note_start(self, key: K, now: Seconds) -> None:
-        self._started[key] = now
-        self._started.move_to_end(key)
+        # a key that may start now has no earlier start left here, so that this stays in the order of time
         while self._started and next(iter(self._started.values())) + self.min_interval <= now:
             self._started.popitem(last=False)
+        self._started[key] = now
 
 
 def _is_meant(entry: tuple[Seconds, int, _Item[K]]) -> bool:

@@ -63,10 +63,11 @@ class Model:
             self.fall_due(key, now, max([priority, *(plan.priority for plan in planned)]))
         return is_new
 
-    def set_timer(self, key: Key, at: float | None, priority: int) -> None:
+    def set_timer(self, key: Key, now: float, after: float | None, priority: int) -> None:
+        self.advance(now)
         self.timers = [plan for plan in self.timers if plan.key != key]
-        if at is not None:
-            self.timers.append(Plan(key, at, priority, self.step()))
+        if after is not None:
+            self.timers.append(Plan(key, now + after, priority, self.step()))
 
     def take(self, now: float) -> Key | None:
         self.advance(now)
@@ -174,11 +175,10 @@ class ScheduleMachine(RuleBasedStateMachine):
         is_new = self.model.add(key, self.now, after, priority)
         assert self.schedule.add(key, self.now, after=after, priority=priority) is is_new
 
-    @rule(key=keys, after=st.one_of(st.none(), st.integers(-3, 12)), priority=priorities)
+    @rule(key=keys, after=st.one_of(st.none(), st.integers(0, 12)), priority=priorities)
     def set_timer(self, key: Key, after: int | None, priority: int) -> None:
-        at = None if after is None else self.now + after
-        self.model.set_timer(key, at, priority)
-        self.schedule.set_timer(key, at, priority=priority)
+        self.model.set_timer(key, self.now, after, priority)
+        self.schedule.set_timer(key, self.now, after, priority=priority)
 
     @rule()
     def take(self) -> None:
