@@ -71,20 +71,20 @@ class Bridge:
         return await self._delete_all(target, stale)
 
     async def delete(self, resource: Resource[Target], target: Target) -> bool:
-        """Ask for the end of ``target``. ``True`` once the API server has no such object any more.
+        """Ask for the end of ``target``. ``True`` once the API server says that there is no such object any more.
 
-        Deletes what was seen, by uid: an object of the same name that came since is left alone and is not "gone".
+        Deletes what was seen, by uid. An object of the same name that came since is not "gone": its own pass looks.
         """
-        if target.metadata.is_deleting:
-            return await self._is_absent(resource, target.metadata.key)
-        try:
-            rest = await self.apinet.delete(target)
-        except NotFound:
-            return True
-        except Conflict:  # another uid: what we saw is gone, what is there now is looked at in its own pass
-            return False
-        log.info("Deleted api-net object kind=%s name=%s", resource.kind, target.metadata.name)
-        return rest is None and await self._is_absent(resource, target.metadata.key)
+        key = target.metadata.key
+        if not target.metadata.is_deleting:
+            try:
+                await self.apinet.delete(target)
+            except Conflict:
+                return False
+            log.info("Deleted api-net object kind=%s name=%s", resource.kind, key.name)
+            if self.apinet.store(resource).get(key) is not None:
+                return False  # somebody's finalizer holds it, and its end is an event
+        return await self._is_absent(resource, key)
 
     async def finalize(self, source: Source, *, kind: Resource[Source], target: Resource[Target]) -> Result:
         """The deletion flow: the target goes first, then our finalizer.

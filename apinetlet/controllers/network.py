@@ -71,7 +71,8 @@ class NetworkReconciler:
             network, resource=bridge.kinds.apinet_network, namespace=bridge.namespace, origins=bridge.origins("Network")
         )
         try:
-            return await bridge.apinet.apply(bridge.kinds.apinet_network, body)
+            target: apinet.Network = await bridge.apinet.apply(body)
+            return target
         except KubeError as error:
             if isinstance(error, ApiError) and translate.is_exhausted(error.code, error.message):
                 self._warn(network, "NetworkIDExhausted", "the api-net cluster has no network ID left")
