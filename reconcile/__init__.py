@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from reconcile.controller.source import Watches as Watches
     from reconcile.core.clock import Seconds as Seconds
     from reconcile.kube.client import Client as Client
+    from reconcile.kube.connect import connect as connect
     from reconcile.kube.errors import ApiError as ApiError
     from reconcile.kube.errors import Conflict as Conflict
     from reconcile.kube.errors import KubeError as KubeError
@@ -74,6 +75,7 @@ _HOMES = {
     "controller.source": "For Owns Watches",
     "core.clock": "Seconds",
     "kube.client": "Client",
+    "kube.connect": "connect",
     "kube.errors": "ApiError Conflict KubeError NotFound",
     "kube.objects": "Object ObjectKey ObjectMeta",
     "kube.recorder": "EventRecorder",

@@ -1,0 +1,44 @@
+"""``apinetlet demo``: the daemon between two embedded API servers, watched as a live table.
+
+Everything is real but the network: the daemon is assembled as in production, the servers validate, allocate and send
+watch events. Exit status 0 only if every step came to its goal in time.
+"""
+
+import logging
+import sys
+
+import anyio
+from attrs import frozen
+
+from apinetlet.api import GENERATIONS
+from apinetlet.flags import setting
+from reconcile import Seconds
+
+_GROUP = "Demo"
+
+
+@frozen
+class DemoSettings:
+    """How the demo is shown."""
+
+    once: bool = setting(False, "tell the story once and end; otherwise over and over until Ctrl-C", group=_GROUP)
+    generation: str = setting("onmetal", "API generation to show", choices=tuple(GENERATIONS), group=_GROUP)
+    pause: Seconds = setting(2.0, "to look at a step that reached its goal", group=_GROUP)
+    plain: bool = setting(False, "one table a step, nothing drawn over; without a terminal it is so anyway", group=_GROUP)
+
+
+def main(settings: DemoSettings) -> int:
+    """Show it. Answers the exit status: 1 if a goal was missed or an extra is not there."""
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        from apinetlet.demo import show
+    except ModuleNotFoundError as error:
+        print(
+            f"apinetlet: the demo needs {error.name}, which is not installed: pip install 'apinetlet[tui,server]'",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        return anyio.run(show.run, settings)
+    except KeyboardInterrupt:
+        return 130
