@@ -58,6 +58,8 @@ class Writer:
     time: str
     subresource: str = ""
     excluded: FieldSet = EMPTY
+    blank: Document = attrs.field(factory=dict)
+    """What an object of the kind holds before anything is set: the parts that Go keeps by value."""
 
 
 class Conflicts(Exception):
@@ -107,7 +109,7 @@ def apply(writer: Writer, live: Document, config: Document, *, force: bool = Fal
     _check(writer, live, "failed to create typed live object", duplicates=True)
     if not managers:
         before = attrs.evolve(writer, name=BEFORE_FIRST_APPLY)
-        empty = {"apiVersion": live.get("apiVersion"), "kind": live.get("kind")}
+        empty = {**writer.blank, "apiVersion": live.get("apiVersion"), "kind": live.get("kind")}
         managers = managing.capped(_tracked(before, empty, live, managers))
     applier = Manager.applier(writer.name, writer.subresource)
     try:
@@ -127,7 +129,9 @@ def track(writer: Writer, live: Document | None, new: Document) -> Document:
     ``live`` is ``None`` when the object is being created. A client may bring managedFields of its own with ``new``; an
     empty list makes the server forget all managers.
     """
-    before = live if live is not None else {"apiVersion": new.get("apiVersion"), "kind": new.get("kind")}
+    before = live
+    if before is None:
+        before = {**writer.blank, "apiVersion": new.get("apiVersion"), "kind": new.get("kind")}
     of_live = (before.get("metadata") or {}).get("managedFields")
     of_new = (new.get("metadata") or {}).get("managedFields")
     managers: Managers = {}

@@ -5,6 +5,7 @@ each a user of the server like any other.
 """
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -109,11 +110,14 @@ class Caretakers:
             self._accept(event.new.name, definition)
 
     def _accept(self, name: str, definition: Document) -> None:
+        self._set_status(name, lambda live, time: crds.accepted(definition, time))
+
+    def _set_status(self, name: str, status: Callable[[Document, str], Document]) -> None:
         def change(session: Session) -> None:
             session.update(
                 crds.CRD_KIND,
                 ObjectKey("", name),
-                lambda live: {**live, "status": crds.accepted(definition, session.time)},
+                lambda live: {**live, "status": status(live.get("status") or {}, session.time)},
                 _MANAGER,
                 subresource="status",
             )
@@ -128,7 +132,8 @@ class Caretakers:
         try:
             for name in list(self._terminating):
                 kind = self.server.registry.of_table(name)
-                if kind is not None:
+                if kind is not None and self.server.storage.keys(name):
+                    self._set_status(name, crds.in_progress)
                     self._delete_contents(kind, "")
                 if not self.server.storage.keys(name) and name in self._terminating:
                     self._release_definition(name)

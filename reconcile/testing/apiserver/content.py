@@ -24,6 +24,7 @@ PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 CBOR: Final = "application/cbor"
 BODY_LIMIT: Final = 3 * 1024 * 1024
 """Bytes of a request's body."""
+_OFFERS: Final = (JSON, YAML, PROTOBUF)
 _DEPTH_LIMIT: Final = 1000
 
 
@@ -34,8 +35,8 @@ class Form(enum.Enum):
     METADATA = "PartialObjectMetadata"
 
 
-def form(request: HttpRequest, *, custom: bool) -> Form:
-    """Which form the client accepts, first one first.
+def form(request: HttpRequest, *, custom: bool, streams: bool = False) -> Form:
+    """Which form the client accepts, first one first. ``streams``: the path can be watched.
 
     Raises:
         Failure: 406 when there is none; 501 for a form that the real server has and this one has not.
@@ -61,15 +62,14 @@ def form(request: HttpRequest, *, custom: bool) -> Form:
                 missing = missing or "answers as Table"
     if missing:
         raise not_implemented(missing)
-    raise not_acceptable(_offers(custom))
+    offers: tuple[str, ...] = _OFFERS
+    if not custom and request.method == "GET" and streams:
+        offers += (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+    raise not_acceptable(offers, routed=not custom)
 
 
-def _offers(custom: bool) -> tuple[str, ...]:
-    return (JSON, YAML) if custom else (JSON, YAML, PROTOBUF)
-
-
-def body(request: HttpRequest, *, custom: bool) -> Document:
-    """The document in a request.
+def body(request: HttpRequest, *, custom: bool) -> Any:
+    """What a request carries, whatever it is.
 
     Raises:
         Failure: 413, 415 or 400; 501 for protobuf.
@@ -78,8 +78,8 @@ def body(request: HttpRequest, *, custom: bool) -> Document:
     if media == PROTOBUF and not custom:
         raise not_implemented(f"bodies in {PROTOBUF}")
     if media not in (JSON, YAML):
-        raise unsupported_media_type(_offers(custom))
-    return document(request.body, yaml=media == YAML)
+        raise unsupported_media_type(_OFFERS, routed=False)
+    return parse(request.body, yaml=media == YAML)
 
 
 def document(raw: bytes, *, yaml: bool = False) -> Document:
@@ -90,7 +90,7 @@ def document(raw: bytes, *, yaml: bool = False) -> Document:
     """
     value = parse(raw, yaml=yaml)
     if not isinstance(value, dict):
-        raise bad_request(f"json: cannot unmarshal {_form_of(value)} into Go value of type map[string]interface {{}}")
+        raise bad_request(misfit(value, "map[string]interface {}"))
     return value
 
 
@@ -116,8 +116,11 @@ def parse(raw: bytes, *, yaml: bool = False) -> Any:
         raise bad_request(f"error converting YAML to JSON: {error}") from error
 
 
-def _form_of(value: Any) -> str:
-    return {list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
+def misfit(value: Any, go_type: str, field: str = "") -> str:
+    """What the real server's decoder says of a value that is of the wrong form."""
+    form = {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")
+    where = f"struct field {field}" if field else "value"
+    return f"json: cannot unmarshal {form} into Go {where} of type {go_type}"
 
 
 def too_deep(value: Any, limit: int = _DEPTH_LIMIT) -> bool:

@@ -10,7 +10,6 @@ from reconcile.kube.resource import Resource
 from reconcile.testing.apiserver import schema as schemas
 from reconcile.testing.apiserver.admission import Write
 from reconcile.testing.apiserver.failure import Document, not_implemented
-from reconcile.testing.apiserver.schema import open_schema
 from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy, custom
 
 CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"
@@ -61,6 +60,10 @@ def check(write: Write) -> None:
             raise not_implemented("the scale subresource of custom resources")
         if _mentions(version.get("schema") or {}, "x-kubernetes-validations"):
             raise not_implemented("CEL rules (x-kubernetes-validations)")
+    if write.old is None:
+        stored = [version["name"] for version in write.new["spec"]["versions"] if version.get("storage")]
+        accepted_names = {"kind": "", "plural": ""}
+        write.new["status"] = {"acceptedNames": accepted_names, "conditions": None, "storedVersions": stored}
     kind_of(write.new)
 
 
@@ -102,18 +105,31 @@ def mark_terminating(document: Document, time: str) -> None:
     finalizers = document["metadata"].get("finalizers") or []
     if CLEANUP not in finalizers:
         document["metadata"]["finalizers"] = [*finalizers, CLEANUP]
-    status = dict(document.get("status") or {})
-    conditions = [one for one in status.get("conditions") or [] if one["type"] != "Terminating"]
-    conditions.append(
-        {
-            "type": "Terminating",
-            "status": "True",
-            "reason": "InstanceDeletionPending",
-            "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
-            "lastTransitionTime": time,
-        }
+    document["status"] = terminating(
+        document.get("status") or {},
+        "InstanceDeletionPending",
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        time,
     )
-    document["status"] = {**status, "conditions": conditions}
+
+
+def in_progress(status: Document, time: str) -> Document:
+    """The status of a definition whose objects are being deleted."""
+    return terminating(status, "InstanceDeletionInProgress", "CustomResource deletion is in progress", time)
+
+
+def terminating(status: Document, reason: str, message: str, time: str) -> Document:
+    """The status of a definition that goes, for such a reason."""
+    before = status.get("conditions") or []
+    since = next((one["lastTransitionTime"] for one in before if one["type"] == "Terminating"), time)
+    condition = {
+        "type": "Terminating",
+        "status": "True",
+        "lastTransitionTime": since,
+        "reason": reason,
+        "message": message,
+    }
+    return {**status, "conditions": [*(one for one in before if one["type"] != "Terminating"), condition]}
 
 
 def is_terminating(definition: Document) -> bool:
@@ -131,11 +147,38 @@ def _default(document: Document) -> None:
         spec.setdefault("conversion", {"strategy": "None"})
 
 
+def _struct(**fields: Document) -> Document:
+    return {"type": "object", "properties": fields}
+
+
+_TEXT: Final[Document] = {"type": "string"}
+_TEXTS: Final[Document] = {"type": "array", "items": _TEXT}
+_ANYTHING: Final[Document] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_CONDITIONS: Final[Document] = {
+    "type": "array",
+    "nullable": True,
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["type"],
+    "items": _ANYTHING,
+}
+_NAMES: Final = _struct(kind=_TEXT, listKind=_TEXT, plural=_TEXT, singular=_TEXT, categories=_TEXTS, shortNames=_TEXTS)
+_SCHEMA: Final = schemas.from_openapi(
+    _struct(
+        spec=_struct(
+            group=_TEXT,
+            scope=_TEXT,
+            preserveUnknownFields={"type": "boolean"},
+            names=_NAMES,
+            conversion=_struct(strategy=_TEXT, webhook=_ANYTHING),
+            versions={"type": "array", "items": _ANYTHING},
+        ),
+        status=_struct(acceptedNames=_NAMES, storedVersions=_TEXTS, conditions=_CONDITIONS),
+    )
+)
+
 CRD_KIND: Final = Kind(
     known.CRD,
-    open_schema(
-        lists={"spec.versions": ("name",), "status.conditions": ("type",)},
-    ),
+    _SCHEMA,
     Strategy(
         subresources={"status": ("status",)},
         main_keeps=("status",),
@@ -146,6 +189,7 @@ CRD_KIND: Final = Kind(
     ),
     Hooks(default=_default, allocate=check),
     short_names=("crd", "crds"),
+    blank={"spec": {"names": {}}, "status": {"acceptedNames": {}}},
     categories=("api-extensions",),
     custom=False,
 )

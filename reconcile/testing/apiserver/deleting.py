@@ -43,10 +43,10 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
         session.finish(kind, found, old)
         return Result(old, gone=True)
     if not metas.of(old).get("deletionTimestamp"):
-        if metadata.get("generation"):
+        if metadata.get("generation") and kind.strategy.mark is None:
             metadata["generation"] += 1
         metadata["deletionTimestamp"] = timestamp(_moment(session.time) + dt.timedelta(seconds=grace))
-    if kind.strategy.remains is None:
+    if kind.strategy.mark is None:
         metadata["deletionGracePeriodSeconds"] = grace
     if new == old:
         return Result(old, changed=False)

@@ -3,6 +3,8 @@
 Pure. Source of the forms: apimachinery ``apis/meta/v1`` (APIGroup, APIResourceList) and ``api/apidiscovery/v2``.
 """
 
+import base64
+import hashlib
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
@@ -13,12 +15,12 @@ from reconcile.testing.apiserver.strategy import Kind
 AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 VERSION: Final[Document] = {
     "major": "1",
-    "minor": "37",
+    "minor": "36",
     "emulationMajor": "1",
-    "emulationMinor": "37",
+    "emulationMinor": "36",
     "minCompatibilityMajor": "1",
-    "minCompatibilityMinor": "36",
-    "gitVersion": "v1.37.0+reconcile",
+    "minCompatibilityMinor": "35",
+    "gitVersion": "v1.36.3+reconcile",
     "gitCommit": "",
     "gitTreeState": "",
     "buildDate": "",
@@ -77,9 +79,10 @@ def resource_list(group: str, version: str, kinds: Iterable[Kind]) -> Document |
                 "name": resource.plural,
                 "singularName": _singular(kind),
                 **common,
-                "verbs": sorted(kind.strategy.verbs),
+                "verbs": _ordered(kind),
                 **({"shortNames": list(kind.short_names)} if kind.short_names else {}),
                 **({"categories": list(kind.categories)} if kind.categories else {}),
+                **({"storageVersionHash": _hash(kind)} if "list" in kind.strategy.verbs else {}),
             }
         )
         resources += [
@@ -114,13 +117,14 @@ def aggregated(kinds: Iterable[Kind], *, core: bool) -> Document:
 
 def _discovered(kind: Kind) -> Document:
     resource = kind.resource
-    response = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    own = (resource.group, resource.version) if kind.custom else ("", "")
+    response = {"group": own[0], "version": own[1], "kind": resource.kind}
     found: Document = {
         "resource": resource.plural,
         "responseKind": response,
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": _singular(kind),
-        "verbs": sorted(kind.strategy.verbs),
+        "verbs": _ordered(kind),
     }
     if kind.short_names:
         found["shortNames"] = list(kind.short_names)
@@ -136,6 +140,21 @@ def _discovered(kind: Kind) -> Document:
 
 def _verbs(subresource: str) -> list[str]:
     return ["update"] if subresource == "finalize" else ["get", "patch", "update"]
+
+
+def _ordered(kind: Kind) -> list[str]:
+    """The verbs of a kind; for custom resources the real server lists them in an order of its own."""
+    order = _CUSTOM_ORDER if kind.custom else sorted(kind.strategy.verbs)
+    return [verb for verb in order if verb in kind.strategy.verbs]
+
+
+_CUSTOM_ORDER: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+
+
+def _hash(kind: Kind) -> str:
+    resource = kind.resource
+    name = f"{resource.group}/{resource.version}/{resource.kind}"
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()[:8]).decode()
 
 
 def _singular(kind: Kind) -> str:

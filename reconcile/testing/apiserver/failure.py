@@ -127,13 +127,23 @@ def method_not_allowed() -> Failure:
     return Failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
-def not_acceptable(offers: Iterable[str]) -> Failure:
-    """406 with the media types that would do."""
+def no_such_route() -> Failure:
+    """404 for a path that leads nowhere within a group and version that are served."""
+    return Failure(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def not_acceptable(offers: Iterable[str], *, routed: bool) -> Failure:
+    """406 with the media types that would do; ``routed``: the router says so, as for built-in kinds."""
+    if routed:
+        message = f"406: Not Acceptable\n\nAvailable representations: {', '.join(offers)}"
+        return Failure(406, "NotAcceptable", message, {})
     return Failure(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(offers)}")
 
 
-def unsupported_media_type(offers: Iterable[str]) -> Failure:
-    """415 with the media types that would do."""
+def unsupported_media_type(offers: Iterable[str], *, routed: bool) -> Failure:
+    """415 with the media types that would do; ``routed``: the router says so, as for built-in kinds."""
+    if routed:
+        return Failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(offers)}"
     return Failure(415, "UnsupportedMediaType", message)
 
@@ -151,11 +161,11 @@ def expired(message: str, *, continue_: str = "") -> Failure:
     return failure
 
 
-def version_too_large(asked: int, current: int, *, retry_after: int = 0) -> Failure:
+def version_too_large(asked: int, current: int) -> Failure:
     """504: a version from the future, as the real server words it."""
     details = {
         "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-        "retryAfterSeconds": retry_after,
+        "retryAfterSeconds": RETRY_AFTER,
     }
     message = f"Timeout: Too large resource version: {asked}, current: {current}"
     return Failure(504, "Timeout", message, details)

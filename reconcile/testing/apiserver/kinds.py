@@ -4,6 +4,7 @@ Metadata, scope, subresources and merge rules are the real ones; so are the rule
 kinds are taken as they come: their defaults and checks are not here. Pure.
 """
 
+import base64
 from typing import Final
 
 from reconcile.kube import kinds as known
@@ -12,13 +13,20 @@ from reconcile.testing.apiserver import names
 from reconcile.testing.apiserver.admission import Write
 from reconcile.testing.apiserver.crds import CRD_KIND
 from reconcile.testing.apiserver.failure import Document
-from reconcile.testing.apiserver.schema import Schema, open_schema
+from reconcile.testing.apiserver.schema import OBJECT_META, TYPE_META, UNTYPED, Items, Schema, open_item, open_schema
 from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy
 
 _WITH_METADATA: Final = {"status": ("status", "metadata")}
 """A status subresource of a built-in kind: labels and the like may change through it."""
 
 _NAMESPACE_FINALIZER: Final = "kubernetes"
+
+
+def _label_namespace(document: Document) -> None:
+    metadata = document["metadata"]
+    if metadata.get("name"):
+        labels = metadata.get("labels") or {}
+        metadata["labels"] = {**labels, "kubernetes.io/metadata.name": metadata["name"]}
 
 
 def _new_namespace(write: Write) -> None:
@@ -28,10 +36,7 @@ def _new_namespace(write: Write) -> None:
             finalizers = [*finalizers, _NAMESPACE_FINALIZER]
         write.new["spec"] = {"finalizers": finalizers}
         write.new["status"] = {"phase": "Active"}
-    if write.new is not None:
-        metadata = write.new["metadata"]
-        labels = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata.get("name", "")}
-        metadata["labels"] = labels
+        _label_namespace(write.new)
 
 
 def _mark_namespace(document: Document, time: str) -> None:
@@ -42,9 +47,28 @@ def _namespace_remains(document: Document) -> bool:
     return bool((document.get("spec") or {}).get("finalizers"))
 
 
+_TEXT = Schema("string")
+_NUMBER = Schema("integer")
+_FLAG = Schema("boolean")
+_TEXT_MAP = Schema("object", rest=_TEXT, lists_rest=True)
+_ATOMIC_LIST = Schema("array", items=UNTYPED)
+_REFERENCE = Schema("object", rest=_TEXT, lists_rest=True, atomic=True)
+_CONDITIONS = Schema("array", items=open_item(), relation=Items.MAP, keys=("type",))
+
+
+def _struct(**fields: Schema) -> Schema:
+    """A map with exactly these fields."""
+    return Schema("object", fields=fields)
+
+
+def _kind(**parts: Schema) -> Schema:
+    """A kind with these parts besides its metadata."""
+    return _struct(**parts, **TYPE_META, metadata=OBJECT_META)
+
+
 NAMESPACE: Final = Kind(
     known.NAMESPACE,
-    open_schema(lists={"status.conditions": ("type",)}),
+    _kind(spec=_struct(finalizers=_ATOMIC_LIST), status=_struct(phase=_TEXT, conditions=_CONDITIONS)),
     Strategy(
         subresources={**_WITH_METADATA, "finalize": ("spec", "metadata")},
         main_keeps=("status", "spec"),
@@ -53,25 +77,16 @@ NAMESPACE: Final = Kind(
         mark=_mark_namespace,
         remains=_namespace_remains,
         strategic=True,
+        verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
     ),
-    Hooks(allocate=_new_namespace),
+    Hooks(default=_label_namespace, allocate=_new_namespace),
     short_names=("ns",),
+    blank={"spec": {}, "status": {}},
     custom=False,
 )
-
-_TEXT = Schema("string")
-_DATA = Schema("object", rest=_TEXT, preserves=True)
-
-
-def _data_schema(**more: Schema) -> Schema:
-    """A kind whose parts beside the metadata are listed here."""
-    schema = open_schema()
-    return Schema("object", fields={**schema.fields, **more})
-
-
 _CONFIG_MAP: Final = Kind(
     known.CONFIG_MAP,
-    _data_schema(data=_DATA, binaryData=_DATA, immutable=Schema("boolean")),
+    _kind(data=_TEXT_MAP, binaryData=_TEXT_MAP, immutable=_FLAG),
     Strategy(strategic=True),
     short_names=("cm",),
     custom=False,
@@ -82,8 +97,6 @@ def _encode_string_data(document: Document) -> None:
     """Secrets take ``stringData`` and keep it, encoded, in ``data``."""
     texts = document.pop("stringData", None)
     if texts:
-        import base64
-
         added = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
         document["data"] = {**(document.get("data") or {}), **added}
     document.setdefault("type", "Opaque")
@@ -91,18 +104,23 @@ def _encode_string_data(document: Document) -> None:
 
 _SECRET: Final = Kind(
     known.SECRET,
-    _data_schema(data=_DATA, stringData=_DATA, type=_TEXT, immutable=Schema("boolean")),
+    _kind(data=_TEXT_MAP, stringData=_TEXT_MAP, type=_TEXT, immutable=_FLAG),
     Strategy(fields={"type": ("type",)}, strategic=True),
     Hooks(default=_encode_string_data),
     custom=False,
 )
-
 _INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 _EVENT: Final = Kind(
     known.EVENT,
-    open_schema(atomic=("involvedObject", "related")),
+    _kind(
+        **dict.fromkeys(("action", "message", "reason", "reportingComponent", "reportingInstance", "type"), _TEXT),
+        **dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp"), _TEXT),
+        **dict.fromkeys(("involvedObject", "related"), _REFERENCE),
+        count=_NUMBER,
+        series=_struct(count=_NUMBER, lastObservedTime=_TEXT),
+        source=_struct(component=_TEXT, host=_TEXT),
+    ),
     Strategy(
-        name_rule=names.subdomain,
         fields={
             **{f"involvedObject.{name}": ("involvedObject", name) for name in _INVOLVED},
             "reason": ("reason",),
@@ -114,12 +132,28 @@ _EVENT: Final = Kind(
         strategic=True,
     ),
     short_names=("ev",),
+    blank={"involvedObject": {}, "source": {}},
     custom=False,
 )
-_LEASE: Final = Kind(known.LEASE, strategy=Strategy(create_on_update=True, unconditional_update=False), custom=False)
+_LEASE: Final = Kind(
+    known.LEASE,
+    _kind(
+        spec=_struct(
+            **dict.fromkeys(("acquireTime", "holderIdentity", "preferredHolder", "renewTime", "strategy"), _TEXT),
+            **dict.fromkeys(("leaseDurationSeconds", "leaseTransitions"), _NUMBER),
+        )
+    ),
+    Strategy(create_on_update=True, unconditional_update=False, strategic=True),
+    blank={"spec": {}},
+    custom=False,
+)
 _SERVICE_ACCOUNT: Final = Kind(
     known.SERVICE_ACCOUNT,
-    open_schema(lists={"secrets": ("name",)}),
+    _kind(
+        automountServiceAccountToken=_FLAG,
+        imagePullSecrets=_ATOMIC_LIST,
+        secrets=Schema("array", items=_REFERENCE, relation=Items.MAP, keys=("name",)),
+    ),
     Strategy(strategic=True, returns_deleted=True),
     short_names=("sa",),
     custom=False,
@@ -167,6 +201,7 @@ _POD: Final = Kind(
         strategic=True,
     ),
     short_names=("po",),
+    blank={"spec": {}, "status": {}},
     categories=("all",),
     custom=False,
 )

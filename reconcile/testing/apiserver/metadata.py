@@ -5,10 +5,11 @@ checks. Pure; ``initialise``, ``keep`` and ``tidy`` change the document they are
 texts: apiserver, ``registry/rest``, and apimachinery, ``api/validation/objectmeta.go``.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from reconcile.testing.apiserver import names
+from reconcile.testing.apiserver.content import misfit
 from reconcile.testing.apiserver.failure import (
     Document,
     Fault,
@@ -112,7 +113,7 @@ def faults(kind: Kind, document: Document, *, generic: bool = False) -> Iterator
 
 
 def update_faults(document: Document, old: Document) -> Iterator[Fault]:
-    """What an update of the metadata may not do."""
+    """What an update of the metadata may not do. The real server asks this twice, and says everything twice."""
     metadata, before = of(document), of(old)
     if before.get("deletionTimestamp"):
         new = sorted(set(metadata.get("finalizers") or ()) - set(before.get("finalizers") or ()))
@@ -130,6 +131,7 @@ def update_faults(document: Document, old: Document) -> Iterator[Fault]:
             value = metadata.get(name)
             empty = "" if name in ("name", "namespace", "uid") else None
             yield invalid_value(f"metadata.{name}", value if value is not None else empty, "field is immutable")
+    yield from _text_faults(metadata)
 
 
 def _text_faults(metadata: Document) -> Iterator[Fault]:
@@ -150,23 +152,21 @@ def _text_faults(metadata: Document) -> Iterator[Fault]:
 
 def _owner_faults(owners: list[Document]) -> Iterator[Fault]:
     controller = ""
-    for index, owner in enumerate(owners):
-        path = f"metadata.ownerReferences[{index}]"
+    path = "metadata.ownerReferences"
+    for owner in owners:
         version = owner.get("apiVersion") or ""
-        if not version:
-            yield required(f"{path}.apiVersion", "must not be empty")
-        elif version.count("/") > 1 or version.endswith("/"):
-            yield invalid_value(f"{path}.apiVersion", version, "must be <group>/<version> or <version>")
+        if not version or version.count("/") > 1 or version.endswith("/"):
+            yield invalid_value(f"{path}.apiVersion", version, "version must not be empty")
         for name in ("kind", "name", "uid"):
             if not owner.get(name):
-                yield required(f"{path}.{name}", "must not be empty")
+                yield invalid_value(f"{path}.{name}", owner.get(name) or "", "must not be empty")
         if version == "v1" and owner.get("kind") == "Event":
             yield invalid_value(path, owner, "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller"):
             current = f"{owner.get('kind')}/{owner.get('name')}"
             if controller:
                 yield invalid_value(
-                    "metadata.ownerReferences",
+                    path,
                     owners,
                     "Only one reference can have Controller set to true. "
                     f'Found "true" in references for {controller} and {current}',
@@ -184,42 +184,46 @@ def _finalizer_faults(finalizers: list[str]) -> Iterator[Fault]:
         yield invalid_value("metadata.finalizers", finalizers, text)
 
 
+def finalizer_warnings(name: str) -> Iterator[str]:
+    """What a custom resource is warned of when it gets this finalizer."""
+    for text in names.label_key(name):
+        yield f'metadata.finalizers: "{name}": {text}'
+    if "/" not in name and name not in (ORPHAN, FOREGROUND, "kubernetes"):
+        path = " including a path (/)" if "." in name else ""
+        yield (
+            f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name{path} to avoid accidental '
+            "conflicts with other finalizer writers"
+        )
+
+
 def shape_fault(metadata: Any) -> str:
     """Why this cannot be decoded as metadata; "" if it can. So that no rule meets a value of the wrong type."""
     if metadata is None:
         return ""
     if not isinstance(metadata, dict):
-        return _mismatch("metadata", metadata, "metav1.ObjectMeta")
-    for name, (go_type, good) in _SHAPES.items():
+        return misfit(metadata, "v1.ObjectMeta", ".metadata")
+    for name, (go_type, form, item) in _SHAPES.items():
         value = metadata.get(name)
-        if value is not None and not good(value):
-            return _mismatch(f"metadata.{name}", value, go_type)
+        where = f"ObjectMeta.metadata.{name}"
+        if value is None:
+            continue
+        if not isinstance(value, form) or (form is int and isinstance(value, bool)):
+            return misfit(value, go_type, where)
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for one in inside:
+            if item is not None and not isinstance(one, item):
+                return misfit(one, go_type.rpartition("]")[2], where)
     return ""
 
 
-def _mismatch(path: str, value: Any, go_type: str) -> str:
-    form = {dict: "object", list: "array", str: "string", bool: "bool"}.get(type(value), "number")
-    return f"json: cannot unmarshal {form} into Go struct field .{path} of type {go_type}"
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
-
-
-def _list_of(type_: type) -> Any:
-    return lambda value: isinstance(value, list) and all(isinstance(item, type_) for item in value)
-
-
-def _is(type_: type) -> Any:
-    return lambda value: isinstance(value, type_) and not (type_ is int and isinstance(value, bool))
-
-
-_SHAPES = {
-    **{name: ("string", _is(str)) for name in ("name", "generateName", "namespace", "uid", "resourceVersion")},
-    **{name: ("string", _is(str)) for name in ("selfLink", "creationTimestamp", "deletionTimestamp")},
-    **{name: ("int64", _is(int)) for name in ("generation", "deletionGracePeriodSeconds")},
-    **dict.fromkeys(("labels", "annotations"), ("map[string]string", _texts)),
-    "finalizers": ("[]string", _list_of(str)),
-    "ownerReferences": ("[]v1.OwnerReference", _list_of(dict)),
-    "managedFields": ("[]v1.ManagedFieldsEntry", _list_of(dict)),
+_SHAPES: Final[Mapping[str, tuple[str, type, type | None]]] = {
+    **dict.fromkeys(("name", "generateName", "namespace", "selfLink", "resourceVersion"), ("string", str, None)),
+    "uid": ("types.UID", str, None),
+    **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), ("string", str, None)),
+    **dict.fromkeys(("generation", "deletionGracePeriodSeconds"), ("int64", int, None)),
+    **dict.fromkeys(("labels", "annotations"), ("map[string]string", dict, str)),
+    "finalizers": ("[]string", list, str),
+    "ownerReferences": ("[]v1.OwnerReference", list, dict),
+    "managedFields": ("[]v1.ManagedFieldsEntry", list, dict),
 }
+"""Go's type of each field, its form in Python, and that of what is inside."""

@@ -116,7 +116,10 @@ def parse_version(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) >= 2**64:
         shown = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
         why = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
-        raise bad_request(f"invalid resource version: strconv.ParseUint: parsing {shown}: {why}")
+        raise bad_request(
+            f"invalid resource version: resourceVersion: Invalid value: {shown}: "
+            f"strconv.ParseUint: parsing {shown}: {why}"
+        )
     return int(text)
 
 

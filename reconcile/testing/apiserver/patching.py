@@ -28,7 +28,7 @@ def merge_patch(live: Document, raw: bytes) -> Document:
     """
     patch = _decoded(raw)
     if not isinstance(patch, dict):
-        raise bad_request("Invalid JSON Patch")
+        raise bad_request(f"error decoding patch: {content.misfit(patch, 'map[string]interface {}')}")
     return apply_merge(live, patch)
 
 
@@ -45,7 +45,7 @@ def json_patch(live: Document, raw: bytes) -> Document:
         raise MissingExtra("JSON patches need the package 'jsonpatch': install the extra 'server'") from error
     operations = _decoded(raw)
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
-        raise bad_request("json: cannot unmarshal into Go value of type jsonpatch.Patch")
+        raise bad_request(f"error decoding patch: {content.misfit(operations, '[]handlers.jsonPatchOp')}")
     if len(operations) > _MAX_OPERATIONS:
         raise too_large(f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}")
     try:
@@ -58,7 +58,7 @@ def json_patch(live: Document, raw: bytes) -> Document:
 
 
 def _cannot_apply() -> Failure:
-    return Failure(422, "Invalid", "the server rejected our request due to an error in our request")
+    return Failure(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
 def _decoded(raw: bytes) -> Any:

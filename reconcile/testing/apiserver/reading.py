@@ -6,13 +6,14 @@ Every answer is made of the bytes that are stored. Pure. Source of the rules: ap
 
 import base64
 import bisect
+import functools
 from collections.abc import Mapping
 
 import orjson
 
 from reconcile.kube.objects import ObjectKey
 from reconcile.testing.apiserver.content import Form, metadata_only
-from reconcile.testing.apiserver.failure import bad_request, expired, not_found, version_too_large
+from reconcile.testing.apiserver.failure import bad_request, expired, not_found
 from reconcile.testing.apiserver.options import EXACT, ListOptions, parse_version
 from reconcile.testing.apiserver.storage import Storage, Stored, key_of, within
 from reconcile.testing.apiserver.strategy import Kind
@@ -47,7 +48,7 @@ def encoded(stored: Stored, form: Form) -> bytes:
 
 def at_least(options: ListOptions) -> int:
     """The version that has to be reached before this list may be answered; 0 if any will do."""
-    return 0 if options.continue_ or _is_exact(options) else parse_version(options.version)
+    return 0 if options.continue_ else parse_version(options.version)
 
 
 def list_(storage: Storage, kind: Kind, options: ListOptions, form: Form = Form.WHOLE) -> bytes:
@@ -65,8 +66,6 @@ def list_(storage: Storage, kind: Kind, options: ListOptions, form: Form = Form.
         version = storage.version if asked < 0 else asked
     elif _is_exact(options):
         version = parse_version(options.version)
-        if version > storage.version:
-            raise version_too_large(version, storage.version)
     table = storage.table(kind.table)
     found = table.at(version) if version >= storage.compacted else None
     if found is None:
@@ -76,7 +75,9 @@ def list_(storage: Storage, kind: Kind, options: ListOptions, form: Form = Form.
     objects, order = found
     order = within(order, namespace) if namespace else order
     page, last, rest = _page(objects, order, options, start)
-    metadata: dict[str, object] = {"resourceVersion": str(version)}
+    # a list of custom resources says that there is no more, one of built-in kinds leaves it out
+    metadata: dict[str, object] = {"continue": ""} if kind.custom and form is Form.WHOLE else {}
+    metadata["resourceVersion"] = str(version)
     if rest:
         metadata["continue"] = _encoded(version, last.removeprefix(_prefix(namespace)) + "\0")
         if options.selection.is_all:
@@ -109,8 +110,20 @@ def _document(kind: Kind, form: Form, metadata: Mapping[str, object], page: list
         head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
     else:
         head = {"kind": kind.list_kind, "apiVersion": kind.resource.api_version, "metadata": metadata}
-    items = b",".join([encoded(stored, form) for stored in page])
+    if form is Form.METADATA and not page:
+        return orjson.dumps({**head, "items": None})
+    # an item of a built-in kind does not repeat what kind it is
+    skip = 0 if kind.custom or form is not Form.WHOLE else head_length(kind)
+    opening = b"{" if skip else b""
+    items = b",".join([opening + encoded(stored, form)[skip:] for stored in page])
     return orjson.dumps(head)[:-1] + b',"items":[' + items + b"]}"
+
+
+@functools.cache
+def head_length(kind: Kind) -> int:
+    """How many bytes at the start of a stored object of this kind say what kind it is."""
+    head = {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind}
+    return len(orjson.dumps(head))  # a comma follows where the brace closes here
 
 
 def _prefix(namespace: str) -> str:

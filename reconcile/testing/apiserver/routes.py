@@ -14,8 +14,11 @@ from reconcile.testing.apiserver.failure import (
     Document,
     Failure,
     NoSuchPath,
+    bad_request,
     method_not_allowed,
     method_not_supported,
+    no_such_route,
+    not_found,
     not_implemented,
 )
 from reconcile.testing.apiserver.registry import Registry
@@ -55,16 +58,20 @@ def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
     if info is None:
         return _own_page(request, registry)
     kind = registry.find(info.group, info.version, info.plural)
-    if kind is None or bool(info.namespace) > kind.resource.namespaced:
-        if _is_open_question(info):
+    if kind is None:
+        if info.plural in _LATER_KINDS.get(info.group, ()):
             raise not_implemented(f"the resource {info.plural}.{info.group or 'core'}")
-        raise NoSuchPath
+        raise _lost(info)
     across = kind.resource.namespaced and not info.namespace
-    if across and info.name:
-        raise NoSuchPath
+    if (across and info.name) or (info.namespace and not kind.resource.namespaced):
+        raise _lost(info)
+    if info.verb in ("update", "patch") and not info.name:
+        raise bad_request("name must be provided") if kind.custom else method_not_allowed()
     if info.subresource:
         _check_subresource(info, kind)
-    elif info.verb not in kind.strategy.verbs or (across and info.verb not in ("list", "watch")):
+    elif across and info.verb not in ("list", "watch"):
+        raise NoSuchPath if kind.custom else method_not_allowed()
+    elif info.verb not in kind.strategy.verbs:
         raise _wrong_verb(info, kind)
     return Call(info, kind)
 
@@ -73,7 +80,7 @@ def _check_subresource(info: RequestInfo, kind: Kind) -> None:
     if info.subresource not in kind.strategy.subresources:
         if not kind.custom and info.subresource in _MISSING_SUBRESOURCES.get(info.plural, ()):
             raise not_implemented(f"the subresource {info.plural}/{info.subresource}")
-        raise NoSuchPath
+        raise not_found(kind.group_resource, info.name) if kind.custom else _lost(info)
     if info.verb not in ("get", "update", "patch") or (info.subresource == "finalize" and info.verb != "update"):
         raise _wrong_verb(info, kind)
 
@@ -88,12 +95,61 @@ def _wrong_verb(info: RequestInfo, kind: Kind) -> Failure:
     return method_not_supported(kind.group_resource, info.verb) if kind.custom else method_not_allowed()
 
 
-_BUILT_IN_GROUPS: Final = ("", "apps", "batch", "autoscaling", "policy", "extensions")
+def _lost(info: RequestInfo) -> Failure:
+    """What is not there: within a built-in group the router of the group says so, elsewhere that of the server."""
+    return no_such_route() if info.group in _LATER_KINDS else NoSuchPath()
 
 
-def _is_open_question(info: RequestInfo) -> bool:
-    """Whether the real server would have such a resource though this one does not."""
-    return info.group in _BUILT_IN_GROUPS or (info.group.endswith(".k8s.io") and info.group.count(".") == 2)
+_LATER_KINDS: Final = {
+    "": (
+        "bindings",
+        "componentstatuses",
+        "endpoints",
+        "limitranges",
+        "nodes",
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "podtemplates",
+        "replicationcontrollers",
+        "resourcequotas",
+        "services",
+    ),
+    "admissionregistration.k8s.io": (
+        "mutatingadmissionpolicies",
+        "mutatingadmissionpolicybindings",
+        "mutatingwebhookconfigurations",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+        "validatingwebhookconfigurations",
+    ),
+    "apiextensions.k8s.io": (),
+    "apiregistration.k8s.io": ("apiservices",),
+    "apps": ("controllerrevisions", "daemonsets", "deployments", "replicasets", "statefulsets"),
+    "authentication.k8s.io": ("selfsubjectreviews", "tokenreviews"),
+    "authorization.k8s.io": ("localsubjectaccessreviews", "subjectaccessreviews"),
+    "autoscaling": ("horizontalpodautoscalers",),
+    "batch": ("cronjobs", "jobs"),
+    "certificates.k8s.io": ("certificatesigningrequests", "clustertrustbundles"),
+    "coordination.k8s.io": ("leasecandidates",),
+    "discovery.k8s.io": ("endpointslices",),
+    "events.k8s.io": ("events",),
+    "flowcontrol.apiserver.k8s.io": ("flowschemas", "prioritylevelconfigurations"),
+    "networking.k8s.io": ("ingressclasses", "ingresses", "ipaddresses", "networkpolicies", "servicecidrs"),
+    "node.k8s.io": ("runtimeclasses",),
+    "policy": ("poddisruptionbudgets",),
+    "rbac.authorization.k8s.io": ("clusterrolebindings", "clusterroles", "rolebindings", "roles"),
+    "resource.k8s.io": ("deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"),
+    "scheduling.k8s.io": ("priorityclasses",),
+    "storage.k8s.io": (
+        "csidrivers",
+        "csinodes",
+        "csistoragecapacities",
+        "storageclasses",
+        "volumeattachments",
+        "volumeattributesclasses",
+    ),
+}
+"""What the real server has in its own groups and this one does not have yet."""
 
 
 def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:

@@ -51,10 +51,18 @@ class Schema:
     default: Any = MISSING
     nullable: bool = False
     preserves: bool = False
-    """Fields that are not listed are kept instead of pruned."""
+    """Fields that are not listed are kept instead of pruned, as they are."""
+    lists_rest: bool = False
+    """``additionalProperties`` is given, and not false."""
+    rest_is_typed: bool = True
+    """``additionalProperties`` is a schema; else pruning knows nothing of what is inside."""
     embedded: bool = False
     """A whole object with kind and metadata of its own."""
     int_or_string: bool = False
+    any_of: "tuple[Schema, ...]" = ()
+    one_of: "tuple[Schema, ...]" = ()
+    all_of: "tuple[Schema, ...]" = ()
+    not_: "Schema | None" = None
     rules: Mapping[str, Any] = attrs.field(factory=dict)
     """The validation keywords, as the OpenAPI schema spells them."""
     has_defaults: bool = False
@@ -74,6 +82,11 @@ class Schema:
         return found
 
 
+def open_item() -> Schema:
+    """A map of which nothing is known: the item of a list-map."""
+    return Schema("object", rest=DEDUCED, preserves=True)
+
+
 def _recursive(*, atomic: bool) -> Schema:
     schema = Schema(atomic=atomic, preserves=True)
     schema.rest = schema
@@ -86,8 +99,11 @@ UNTYPED: Final[Schema] = _recursive(atomic=True)
 DEDUCED: Final[Schema] = _recursive(atomic=False)
 """Anything: maps field by field, lists as one value. What the real server deduces where a schema says nothing."""
 
+NOTHING: Final[Schema] = Schema()
+"""Anything at all is accepted, and no field is known."""
+
 _STRING = Schema("string")
-_TEXTS = Schema("object", rest=_STRING, preserves=True)
+_TEXTS = Schema("object", rest=_STRING, lists_rest=True)
 _TIME = Schema("string")
 
 OWNER_REFERENCE: Final[Schema] = Schema(
@@ -113,7 +129,21 @@ OBJECT_META: Final[Schema] = Schema(
 TYPE_META: Final[Mapping[str, Schema]] = {"apiVersion": _STRING, "kind": _STRING}
 
 _NO_RULES = frozenset(
-    {"type", "properties", "additionalProperties", "items", "default", "nullable", "description", "title", "example"}
+    {
+        "type",
+        "properties",
+        "additionalProperties",
+        "items",
+        "default",
+        "nullable",
+        "description",
+        "title",
+        "example",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "not",
+    }
 )
 
 
@@ -173,7 +203,7 @@ def _changed(schema: Schema, steps: tuple[str, ...], change: Any) -> Schema:
     if not steps:
         return change(schema)  # type: ignore[no-any-return]
     if steps[0] == "[]":
-        items = schema.items if schema.items not in (None, UNTYPED) else Schema("object", rest=DEDUCED, preserves=True)
+        items = schema.items if schema.items not in (None, UNTYPED) else open_item()
         assert items is not None
         return attrs.evolve(schema, items=_changed(items, steps[1:], change))
     child = schema.child(steps[0])
@@ -187,7 +217,7 @@ def _changed(schema: Schema, steps: tuple[str, ...], change: Any) -> Schema:
 def _as_list(old: Schema, relation: Items, keys: tuple[str, ...]) -> Schema:
     items = old.items
     if relation is Items.MAP and (items is None or items is UNTYPED):
-        items = Schema("object", rest=DEDUCED, preserves=True)
+        items = open_item()
     return attrs.evolve(old, items=items, relation=relation, keys=keys)
 
 
@@ -212,7 +242,8 @@ def _read(document: Document, definitions: Mapping[str, Document], seen: tuple[s
         return attrs.evolve(found, default=default, has_defaults=has_defaults, atomic=atomic)
 
     preserves = preserves or document.get("x-kubernetes-preserve-unknown-fields") is True
-    type_ = document.get("type", "")
+    # an integer or a text: any scalar, to those who merge
+    type_ = "" if document.get("format") == "int-or-string" else document.get("type", "")
     fields = {
         name: _read(child, definitions, seen, preserves=preserves)
         for name, child in (document.get("properties") or {}).items()
@@ -221,6 +252,10 @@ def _read(document: Document, definitions: Mapping[str, Document], seen: tuple[s
     embedded = document.get("x-kubernetes-embedded-resource") is True
     if embedded:
         fields |= {**TYPE_META, "metadata": OBJECT_META}
+
+    def several(name: str) -> tuple[Schema, ...]:
+        return tuple(_read(one, definitions, seen, preserves=preserves) for one in document.get(name) or ())
+
     schema = Schema(
         type_,
         fields=fields,
@@ -231,10 +266,15 @@ def _read(document: Document, definitions: Mapping[str, Document], seen: tuple[s
         atomic=document.get("x-kubernetes-map-type") == "atomic",
         default=document.get("default", MISSING),
         nullable=document.get("nullable") is True,
-        preserves=document.get("x-kubernetes-preserve-unknown-fields") is True
-        or document.get("additionalProperties") not in (None, False),
+        preserves=document.get("x-kubernetes-preserve-unknown-fields") is True,
+        lists_rest=document.get("additionalProperties") not in (None, False),
+        rest_is_typed=isinstance(document.get("additionalProperties"), dict),
+        any_of=several("anyOf"),
+        one_of=several("oneOf"),
+        all_of=several("allOf"),
+        not_=_read(document["not"], definitions, seen, preserves=preserves) if document.get("not") else None,
         embedded=embedded,
-        int_or_string=document.get("x-kubernetes-int-or-string") is True or document.get("format") == "int-or-string",
+        int_or_string=document.get("x-kubernetes-int-or-string") is True,
         rules={name: rule for name, rule in document.items() if name not in _NO_RULES},
     )
     below = [*fields.values(), schema.items, schema.rest]

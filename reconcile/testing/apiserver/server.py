@@ -22,8 +22,7 @@ from reconcile.core.clock import Seconds, now, utc
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import content, patching, reading, reviews
-from reconcile.testing.apiserver import metadata as metas
+from reconcile.testing.apiserver import content, decoding, patching, reading, reviews
 from reconcile.testing.apiserver.admission import ADMIN, Rules, User
 from reconcile.testing.apiserver.caretakers import Caretakers
 from reconcile.testing.apiserver.content import Form
@@ -32,13 +31,10 @@ from reconcile.testing.apiserver.deleting import delete, delete_all
 from reconcile.testing.apiserver.failure import (
     Document,
     Failure,
-    NoSuchPath,
-    bad_request,
     expired,
+    forbidden,
+    go_value,
     internal,
-    invalid,
-    invalid_value,
-    method_not_supported,
     not_implemented,
     unsupported_media_type,
     version_too_large,
@@ -259,7 +255,7 @@ class ApiServer:
 
     async def _read(self, call: Call, request: HttpRequest) -> Answer:
         kind, info = call.kind, call.info
-        form = content.form(request, custom=kind.custom)
+        form = content.form(request, custom=kind.custom, streams=not info.name)
         if info.verb == "get":
             await self._reach(parse_version(request.get("resourceVersion")))
             body = reading.get(self.storage, kind, info.key, form)
@@ -276,7 +272,7 @@ class ApiServer:
             while self.storage.version < version:
                 await self._changed.wait()
         if self.storage.version < version:
-            raise version_too_large(version, self.storage.version, retry_after=1)
+            raise version_too_large(version, self.storage.version)
 
     async def _watch(self, kind: Kind, options: ListOptions, form: Form) -> Answer:
         asked = parse_version(options.version)
@@ -321,19 +317,20 @@ class ApiServer:
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
-    def write(self, change: Callable[[Session], T], *, user: User = ADMIN, dry_run: bool = False) -> T:
+    def write(self, change: Callable[[Session], T], *, user: User = ADMIN) -> T:
         """Run a change in a transaction of its own and make it real; whatever it raises undoes it."""
-        session = Session(
-            self.registry,
-            self.storage.begin(),
-            user,
-            timestamp(utc()),
-            self.rng,
-            dry_run=dry_run,
-            needs_namespace=self.settings.needs_namespace,
+        return self._commit(self._session(user), change)
+
+    def _session(self, user: User, **options: Any) -> Session:
+        time = timestamp(utc())
+        needs_namespace = self.settings.needs_namespace
+        return Session(
+            self.registry, self.storage.begin(), user, time, self.rng, needs_namespace=needs_namespace, **options
         )
+
+    def _commit(self, session: Session, change: Callable[[Session], T]) -> T:
         result = change(session)
-        if not dry_run:
+        if not session.dry_run:
             self._publish(session.transaction.commit())
             for kind, write in session.commits:
                 if kind.hooks.after_commit is not None:
@@ -366,20 +363,23 @@ class ApiServer:
             change, options = self._patch(kind, info, request)
         else:
             change, options = self._put(kind, info, request)
-        result = self.write(change, user=user, dry_run=options.dry_run)
+        strictness = options.validation or "Warn"
+        is_patch = info.verb == "patch"
+        session = self._session(user, dry_run=options.dry_run, strictness=strictness, is_patch=is_patch)
+        if strictness != "Ignore" and (again := decoding.twice(request.body)):
+            session.note([f'duplicate field "{name}"' for name in again], kind)
+        result = self._commit(session, change)
         code = 201 if result.created else 200
-        return _object(code, result.document, form), result.changed and not options.dry_run
+        response = _object(code, result.document, form, session.warnings)
+        return response, result.changed and not options.dry_run
 
     def _put(
         self, kind: Kind, info: RequestInfo, request: HttpRequest
     ) -> tuple[Callable[[Session], Result], WriteOptions]:
-        document = content.body(request, custom=kind.custom)
         options = write_options(request, "CreateOptions" if info.verb == "create" else "UpdateOptions")
-        _check_kind(kind, document)
-        if fault := metas.shape_fault(document.get("metadata")):
-            raise bad_request(fault)
+        document = decoding.body(request, kind)
         if info.verb == "create":
-            self._refuse_if_terminating(kind, info.verb)
+            self._refuse_if_terminating(kind, document)
             return lambda session: session.create(kind, info.namespace, document, options.manager), options
         return (
             lambda session: session.replace(kind, info.key, document, options.manager, info.subresource),
@@ -394,7 +394,7 @@ class ApiServer:
         if kind.strategy.strategic:
             offers.insert(2, patching.STRATEGIC)
         if media not in offers:
-            raise unsupported_media_type(offers)
+            raise unsupported_media_type(offers, routed=not kind.custom)
         options = write_options(request, "PatchOptions", apply=media == patching.APPLY)
         raw = request.body
         key, sub, manager = info.key, info.subresource, options.manager
@@ -406,25 +406,27 @@ class ApiServer:
             )
         if media == patching.STRATEGIC:
             raise not_implemented("strategic merge patches")
-        change = patching.json_patch if media == patching.JSON_PATCH else patching.merge_patch
-        return (
-            lambda session: session.update(kind, key, lambda live: change(live, raw), manager, subresource=sub),
-            options,
-        )
+        patch = patching.json_patch if media == patching.JSON_PATCH else patching.merge_patch
 
-    def _refuse_if_terminating(self, kind: Kind, verb: str) -> None:
+        def change(live: Document) -> Document:
+            patched = patch(live, raw)
+            decoding.check_patched(kind, patched)
+            return patched
+
+        return lambda session: session.update(kind, key, change, manager, subresource=sub), options
+
+    def _refuse_if_terminating(self, kind: Kind, document: Document) -> None:
         definition = self.storage.get("customresourcedefinitions.apiextensions.k8s.io", kind.table)
         if kind.custom and definition is not None and is_terminating(definition.value):
-            failure = method_not_supported(kind.group_resource, verb)
-            failure.status["message"] = f"{verb} not allowed while custom resource definition is terminating"
-            raise failure
+            name = (document.get("metadata") or {}).get("name") or ""
+            why = "create not allowed while custom resource definition is terminating"
+            raise forbidden(kind.group_resource, name, why)
 
     def _delete(self, kind: Kind, info: RequestInfo, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
         form = content.form(request, custom=kind.custom)
         options = delete_options(request, content.body(request, custom=False) if request.body else {})
-        result = self.write(
-            lambda session: delete(session, kind, info.key, options), user=user, dry_run=options.dry_run
-        )
+        session = self._session(user, dry_run=options.dry_run)
+        result = self._commit(session, lambda session: delete(session, kind, info.key, options))
         stored = (result.changed or result.gone) and not options.dry_run
         if not result.gone or kind.strategy.returns_deleted:
             return _object(200, result.document, form), stored
@@ -443,12 +445,14 @@ class ApiServer:
     ) -> tuple[HttpResponse, bool]:
         chosen = list_options(request, kind, info.namespace, watch_list=self.settings.watch_list)
         options = delete_options(request, content.body(request, custom=False) if request.body else {})
-        items = self.write(
-            lambda session: delete_all(session, kind, chosen.selection, options), user=user, dry_run=options.dry_run
-        )
+        version = self.storage.version
+        session = self._session(user, dry_run=options.dry_run)
+        items = self._commit(session, lambda session: delete_all(session, kind, chosen.selection, options))
         head = {"kind": kind.list_kind, "apiVersion": kind.resource.api_version}
-        metadata = {"resourceVersion": str(self.storage.version)}
-        body = orjson.dumps({**head, "metadata": metadata, "items": items})
+        # an item of a built-in kind does not repeat what kind it is
+        if not kind.custom:
+            items = [{name: part for name, part in item.items() if name not in head} for item in items]
+        body = orjson.dumps({**head, "metadata": {"resourceVersion": str(version)}, "items": items})
         return HttpResponse(200, _JSON, body), bool(items) and not options.dry_run
 
     def _note(self, request: HttpRequest, info: RequestInfo | None, user: User, code: int, stored: bool) -> None:
@@ -465,9 +469,10 @@ def _create_namespace(kind: Kind, name: str, session: Session) -> Result:
     return session.create(kind, "", {"metadata": {"name": name}}, "kube-apiserver")
 
 
-def _object(code: int, document: Document, form: Form) -> HttpResponse:
+def _object(code: int, document: Document, form: Form, warnings: Iterable[str] = ()) -> HttpResponse:
     body = orjson.dumps(document) if form is Form.WHOLE else content.metadata_only(document)
-    return HttpResponse(code, _JSON, body)
+    said = ", ".join(f"299 - {go_value(text)}" for text in dict.fromkeys(warnings))
+    return HttpResponse(code, {**_JSON, "warning": said} if said else _JSON, body)
 
 
 def _page(page: OwnPage) -> HttpResponse:
@@ -475,23 +480,4 @@ def _page(page: OwnPage) -> HttpResponse:
     return HttpResponse(200, {"content-type": page.content_type}, body)
 
 
-def _check_kind(kind: Kind, document: Document) -> None:
-    """See that a document is of the kind it was sent to; what it does not say is taken for granted."""
-    version, name = document.get("apiVersion") or "", document.get("kind") or ""
-    expected = kind.resource
-    if version and version != expected.api_version:
-        raise bad_request(
-            f"the API version in the data ({version}) does not match the expected API version ({expected.api_version})"
-        )
-    if name and name != expected.kind:
-        if kind.custom:
-            fault = invalid_value("kind", name, f"must be {expected.kind}")
-            raise invalid(kind.group_kind, (document.get("metadata") or {}).get("name") or "", [fault])
-        group = expected.group or "core"
-        raise bad_request(
-            f'{name} in version "{expected.version}" cannot be handled as a {expected.kind}: '
-            f"converting ({expected.version}.{name}) to ({group}.{expected.kind}): unknown conversion"
-        )
-
-
-__all__ = ["Answer", "ApiServer", "Audited", "NoSuchPath", "Settings"]
+__all__ = ["Answer", "ApiServer", "Audited", "Settings"]

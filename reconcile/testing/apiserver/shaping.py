@@ -1,25 +1,23 @@
-"""What a document looks like after it was decoded: defaults filled in, unknown fields gone.
+"""What a document looks like after it was decoded: unknown fields gone, nulls dropped, defaults filled in.
 
-Documents that are passed in are left alone. Pure. Source of the rules: apiextensions-apiserver, ``schema/defaulting``
-and ``schema/pruning``.
+Documents that are passed in are left alone. Pure. Source of the rules: apiextensions-apiserver, ``schema/pruning`` and
+``schema/defaulting``.
 """
 
 import copy
 from typing import Any
 
-from reconcile.testing.apiserver.schema import DEDUCED, MISSING, Schema
+from reconcile.testing.apiserver.schema import MISSING, NOTHING, Schema
 
 
 def with_defaults(schema: Schema, value: Any) -> Any:
-    """The document with every default of the schema where a field is missing; a null that may not be is missing too."""
+    """The document with every default of the schema where a field is missing, or null where null may not be."""
     if not schema.has_defaults:
         return value
     if isinstance(value, dict):
         result = dict(value)
         for name, child in schema.fields.items():
-            if result.get(name, MISSING) is None and not child.nullable and child.default is not MISSING:
-                del result[name]
-            if name not in result and child.default is not MISSING:
+            if child.default is not MISSING and _lacks(result.get(name, MISSING), child):
                 result[name] = copy.deepcopy(child.default)
         for name, one in result.items():
             of_child = schema.child(name)
@@ -31,37 +29,48 @@ def with_defaults(schema: Schema, value: Any) -> Any:
     return value
 
 
+def _lacks(value: Any, schema: Schema) -> bool:
+    return value is MISSING or (value is None and not schema.nullable)
+
+
 def pruned(schema: Schema, value: Any) -> Any:
-    """The document without the fields that its schema does not declare."""
+    """The document without the fields that its schema does not declare, and without nulls that nothing allows."""
     if isinstance(value, dict):
         kept = {}
         for name, one in value.items():
-            child = _kept(schema, name)
-            if child is not None:
+            child = _declared(schema, name)
+            if child is None:
+                if schema.preserves:
+                    kept[name] = one
+            elif one is not None or child is NOTHING or child.nullable or child.default is not MISSING:
                 kept[name] = pruned(child, one)
         return kept
-    if isinstance(value, list) and schema.items is not None:
+    if isinstance(value, list):
+        if schema.items is None or schema.preserves:
+            return value
         return [pruned(schema.items, item) for item in value]
     return value
 
 
 def unknown(schema: Schema, value: Any, path: str = "") -> list[str]:
-    """The paths of the fields that ``pruned`` drops, as strict field validation names them."""
+    """The paths of the fields that ``pruned`` drops for being unknown, as strict field validation names them."""
+    found: list[str] = []
     if isinstance(value, dict):
-        found: list[str] = []
         for name, one in value.items():
-            child = _kept(schema, name)
+            child = _declared(schema, name)
             below = f"{path}.{name}" if path else name
-            found += [below] if child is None else unknown(child, one, below)
-        return found
-    if isinstance(value, list) and schema.items is not None:
-        return [name for index, item in enumerate(value) for name in unknown(schema.items, item, f"{path}[{index}]")]
-    return []
+            if child is not None:
+                found += unknown(child, one, below)
+            elif not schema.preserves:
+                found.append(below)
+    elif isinstance(value, list) and schema.items is not None and not schema.preserves:
+        for index, item in enumerate(value):
+            found += unknown(schema.items, item, f"{path}[{index}]")
+    return found
 
 
-def _kept(schema: Schema, name: str) -> Schema | None:
-    """The type of a field that stays; ``None`` for one that goes."""
+def _declared(schema: Schema, name: str) -> Schema | None:
     child = schema.fields.get(name)
-    if child is None and schema.preserves:
-        return schema.rest or DEDUCED
+    if child is None and schema.lists_rest:
+        return schema.rest if schema.rest_is_typed else NOTHING
     return child

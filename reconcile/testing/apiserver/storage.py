@@ -52,12 +52,14 @@ def key_of(namespace: str, name: str) -> str:
 def stored(document: Document, version: int, fields: Mapping[str, str] = _NO_TEXTS) -> Stored:
     """``document`` as it is kept at ``version``."""
     metadata = {**document["metadata"], "resourceVersion": str(version)}
+    # what kind it is comes first: readers rely on it
+    head = {"apiVersion": document["apiVersion"], "kind": document["kind"]}
     return Stored(
         metadata.get("namespace", ""),
         metadata["name"],
         metadata.get("uid", ""),
         version,
-        orjson.dumps({**document, "metadata": metadata}),
+        orjson.dumps({**head, **document, "metadata": metadata}),
         metadata.get("labels") or _NO_TEXTS,
         fields,
     )

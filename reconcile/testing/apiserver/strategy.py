@@ -50,7 +50,8 @@ class Strategy:
     strategic: bool = False
     """Whether strategic merge patches are taken: built-in kinds do, custom resources answer 415."""
     mark: Callable[[Document, str], None] | None = None
-    """What the first deletion at a time changes in an object, before it is decided whether it stays for a while."""
+    """What the first deletion changes in an object, given the time, before it is decided whether it stays for a while.
+    Such a kind has a deletion of its own: it leaves the generation and the grace period alone."""
     remains: Callable[[Document], bool] | None = None
     """Whether an object in deletion has to stay for a reason that is not in ``metadata.finalizers``."""
     verbs: tuple[str, ...] = VERBS
@@ -94,7 +95,7 @@ class Hooks:
     """Look at what is now stored; runs once the write is real, never for a dry run."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Kind:
     """One resource at one version, ready to be served."""
 
@@ -105,6 +106,8 @@ class Kind:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     singular: str = ""
+    blank: Document = attrs.field(factory=dict)
+    """The parts that an empty object of the kind already has: those that its Go type keeps by value."""
     custom: bool = True
     """A custom resource: unknown fields are pruned and its schema is enforced, as for a CustomResourceDefinition."""
 

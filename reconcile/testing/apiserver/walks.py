@@ -152,7 +152,7 @@ def _scalar_problem(schema: Schema, value: Any) -> str:
             return f"expected numeric (int or float), got {_GO_TYPES.get(type(value), 'map[string]interface {}')}"
     elif schema.type == "string":
         if not isinstance(value, str):
-            return f"expected string, got &{{{_go_struct(value)}}}"
+            return f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}"
     elif schema.type == "boolean":
         if not isinstance(value, bool):
             return f"expected boolean, got &{{{_go_struct(value)}}}"
@@ -164,7 +164,18 @@ def _scalar_problem(schema: Schema, value: Any) -> str:
 _GO_TYPES = {str: "string", bool: "bool", list: "[]interface {}", type(None): "<nil>"}
 
 
+def _go_syntax(value: Any) -> str:
+    """A value as Go source."""
+    if isinstance(value, dict):
+        inside = ", ".join(f'"{name}":{_go_syntax(value[name])}' for name in sorted(value))
+        return f"map[string]interface {{}}{{{inside}}}"
+    if isinstance(value, list):
+        return f"[]interface {{}}{{{', '.join(map(_go_syntax, value))}}}"
+    return f'"{value}"' if isinstance(value, str) else _go_struct(value)
+
+
 def _go_struct(value: Any) -> str:
+    """A value as Go prints it plainly."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):

@@ -19,9 +19,11 @@ from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver import names, walks
 from reconcile.testing.apiserver.admission import User, Write, guarded
 from reconcile.testing.apiserver.apply import Writer, apply, track
+from reconcile.testing.apiserver.decoding import strict_failure
 from reconcile.testing.apiserver.failure import (
     Document,
     Failure,
+    Fault,
     GroupName,
     already_exists,
     bad_request,
@@ -33,7 +35,7 @@ from reconcile.testing.apiserver.failure import (
 )
 from reconcile.testing.apiserver.registry import Registry
 from reconcile.testing.apiserver.schema import Schema
-from reconcile.testing.apiserver.shaping import pruned, with_defaults
+from reconcile.testing.apiserver.shaping import pruned, unknown, with_defaults
 from reconcile.testing.apiserver.storage import Stored, Transaction, key_of
 from reconcile.testing.apiserver.strategy import ALL, Kind
 from reconcile.testing.apiserver.validation import schema_faults
@@ -67,6 +69,12 @@ class Session:
     dry_run: bool = False
     needs_namespace: bool = True
     """Whether objects need a namespace that exists."""
+    strictness: str = "Ignore"
+    """What becomes of fields that a body has and its kind has not: Strict refuses, Warn says so."""
+    is_patch: bool = False
+    """Whether the bodies are made by patches, which changes who is blamed."""
+    warnings: list[str] = attrs.field(factory=list)
+    """What the answer is to warn of."""
     commits: list[tuple[Kind, Write]] = attrs.field(factory=list)
     """What ``after_commit`` hooks are to see, in order."""
 
@@ -110,7 +118,8 @@ class Session:
             metadata["generation"] = 1
         metas.tidy(document)
         document = self._admitted(kind, "", None, document)
-        faults = [*self._faults(kind, document, None), *metas.faults(kind, document)]
+        self._warn_of_finalizers(kind, document, None)
+        faults = [*self._faults(kind, document, None, ""), *metas.faults(kind, document)]
         if faults:
             raise invalid(kind.group_kind, metadata.get("name", ""), faults)
         key = key_of(metadata.get("namespace", ""), metadata["name"])
@@ -169,7 +178,7 @@ class Session:
         if found is None:
             if subresource:
                 raise not_found(kind.group_resource, key.name)
-            empty: Document = {"apiVersion": version, "kind": kind.resource.kind}
+            empty: Document = {"apiVersion": version, "kind": kind.resource.kind, **kind.blank}
             document = apply(writer, empty, config, force=force)
             if metas.of(document).get("uid"):
                 why = (
@@ -185,11 +194,7 @@ class Session:
         return self._update(kind, found, old, self._applied(kind, new), subresource)
 
     def _applied(self, kind: Kind, document: Document) -> Document:
-        entries = metas.of(document).pop("managedFields", None)
-        document = self.shaped(kind, document)
-        if entries:
-            metas.of(document)["managedFields"] = entries
-        return document
+        return self._defaulted(kind, document)
 
     # -- the steps of an update ------------------------------------------------------------------------------------
 
@@ -212,7 +217,10 @@ class Session:
             raise bad_request(fault)
         metas.place(document, key.namespace)
         name = metas.of(document).get("name")
-        if name and name != key.name:
+        if not name:
+            text = f"the name of the object ({key.name} based on URL) was undeterminable: name must be provided"
+            raise bad_request(text)
+        if name != key.name:
             text = f"the name of the object ({name}) does not match the name on the URL ({key.name})"
             raise bad_request(text)
 
@@ -234,10 +242,11 @@ class Session:
         metas.keep(new, old)
         metas.tidy(new)
         new = self._admitted(kind, subresource, old, new)
-        faults = [*metas.faults(kind, new, generic=True), *metas.update_faults(new, old)]
-        faults += self._faults(kind, new, old)
+        self._warn_of_finalizers(kind, new, old)
+        faults = [*metas.faults(kind, new, generic=True), *(twice := list(metas.update_faults(new, old))), *twice]
+        faults += self._faults(kind, new, old, subresource)
         if faults:
-            raise invalid(kind.group_kind, found.name, dict.fromkeys(faults))
+            raise invalid(kind.group_kind, found.name, faults)
         _keep_times(new, old)
         if self._is_finished(kind, old, new):
             self.finish(kind, found, new)
@@ -285,13 +294,33 @@ class Session:
             raise bad_request(fault)
         head = {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind}
         document = {**head, **document, **head}
-        if kind.custom:
-            document = pruned(kind.schema, document)
-        document = with_defaults(kind.schema, document)
+        known = pruned(kind.schema, document)
+        if self.strictness != "Ignore" and known != document:
+            self._note_unknown(kind, document)
+        entries = metas.of(known).get("managedFields")
+        known["metadata"] = dict(metas.of(known))
+        metas.tidy(known)
+        if entries == [] and not kind.custom:
+            # a reset, which does not survive the decoding of a custom resource
+            known["metadata"]["managedFields"] = entries
+        return self._defaulted(kind, known)
+
+    def _defaulted(self, kind: Kind, document: Document) -> Document:
+        document = dict(with_defaults(kind.schema, document))
         document["metadata"] = dict(metas.of(document))
         if kind.hooks.default is not None:
             kind.hooks.default(document)
         return document
+
+    def _note_unknown(self, kind: Kind, document: Document) -> None:
+        problems = [f'unknown field "{name}"' for name in sorted(unknown(kind.schema, document))]
+        self.note(problems, kind, document)
+
+    def note(self, problems: list[str], kind: Kind, document: Document | None = None) -> None:
+        """Refuse a body for its surplus fields, or warn of them, as was asked for."""
+        if self.strictness == "Strict" and problems:
+            raise strict_failure(kind, problems, document if self.is_patch else None)
+        self.warnings += problems
 
     def _writer(self, kind: Kind, manager: str, subresource: str) -> Writer:
         version = kind.resource.api_version
@@ -300,7 +329,7 @@ class Session:
             return (kind.schema, document) if api_version == version else None
 
         excluded = kind.strategy.resets(subresource)
-        return Writer(manager, version, kind.schema, convert, self.time, subresource, excluded)
+        return Writer(manager, version, kind.schema, convert, self.time, subresource, excluded, kind.blank)
 
     def _admitted(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Document:
         """Run the hook that allocates; the answer is the new document, as the hook left it."""
@@ -313,9 +342,10 @@ class Session:
         self.commits.append((kind, write))
         return write.new if write.new is not None else {}
 
-    def _faults(self, kind: Kind, new: Document, old: Document | None) -> Iterator[Any]:
+    def _faults(self, kind: Kind, new: Document, old: Document | None, subresource: str) -> Iterator[Fault]:
         if kind.custom:
-            yield from schema_faults(kind.schema, new, old)
+            only = kind.strategy.subresources[subresource] if subresource else None
+            yield from schema_faults(kind.schema, new, old, only=only)
         if kind.hooks.validate is not None:
             write = Write(self.user, kind, "", old, new, self.dry_run, Reach(self))
             try:
@@ -333,6 +363,12 @@ class Session:
         if old is not None:
             metadata["resourceVersion"] = metas.of(old)["resourceVersion"]
         return {**document, "metadata": metadata}
+
+    def _warn_of_finalizers(self, kind: Kind, new: Document, old: Document | None) -> None:
+        before = metas.of(old).get("finalizers") or [] if old is not None else []
+        if kind.custom:
+            for name in sorted(set(metas.of(new).get("finalizers") or []) - set(before)):
+                self.warnings += metas.finalizer_warnings(name)
 
     def _check_namespace(self, kind: Kind, document: Document) -> None:
         namespace = metas.of(document).get("namespace") or ""

@@ -1,0 +1,208 @@
+"""How the bytes of a request become a document of a kind, or an answer that says why not.
+
+Pure. Source of the texts: apiserver, ``endpoints/handlers/rest.go``, and Go's JSON decoder.
+"""
+
+import json
+from typing import Any
+
+import orjson
+
+from reconcile.kube.request import HttpRequest
+from reconcile.testing.apiserver import content
+from reconcile.testing.apiserver.content import misfit
+from reconcile.testing.apiserver.failure import (
+    Document,
+    Failure,
+    GroupName,
+    bad_request,
+    invalid,
+    invalid_value,
+)
+from reconcile.testing.apiserver.metadata import shape_fault
+from reconcile.testing.apiserver.schema import Schema
+from reconcile.testing.apiserver.strategy import Kind
+
+_STRUCT = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+_EXCERPT = 30
+
+
+def body(request: HttpRequest, kind: Kind) -> Document:
+    """The document in a request to a kind; what it does not say about its kind is taken for granted.
+
+    Raises:
+        Failure: 413, 415, 400, or 501 for a form that this server does not read.
+    """
+    try:
+        value = content.body(request, custom=kind.custom)
+    except Failure as failure:
+        if failure.code != 400:
+            raise
+        raise _unrecognized(kind, str(failure), request.body) from failure
+    if not isinstance(value, dict):
+        why = f"couldn't get version/kind; json parse error: {misfit(value, _STRUCT)}"
+        raise _unrecognized(kind, why, request.body)
+    if kind.custom and not value.get("kind"):
+        raise _unrecognized(
+            kind, f"Object 'Kind' is missing in '{request.body.decode(errors='replace')}'", request.body
+        )
+    check_kind(kind, value)
+    check_types(kind, value)
+    return value
+
+
+def _unrecognized(kind: Kind, why: str, raw: bytes) -> Failure:
+    text = f"the object provided is unrecognized (must be of type {kind.resource.kind}): {why} ({_excerpt(raw)})"
+    return bad_request(text)
+
+
+def _excerpt(raw: bytes) -> str:
+    if not raw:
+        return "<empty>"
+    cut = " ..." if len(raw) > _EXCERPT else ""
+    start = raw[:_EXCERPT]
+    return (start.decode(errors="replace") if raw.startswith(b"{") else start.hex()) + cut
+
+
+def check_kind(kind: Kind, document: Document) -> None:
+    """See that a document is of the kind it was sent to.
+
+    Raises:
+        Failure: 400, or 422 for a custom resource.
+    """
+    version, name = document.get("apiVersion") or "", document.get("kind") or ""
+    expected = kind.resource
+    if not isinstance(version, str) or not isinstance(name, str):
+        wrong = version if not isinstance(version, str) else name
+        raise bad_request(f"couldn't get version/kind; json parse error: {misfit(wrong, 'string')}")
+    if version and version != expected.api_version:
+        if kind.custom:
+            raise bad_request(
+                f"the API version in the data ({version}) does not match the expected API version "
+                f"({expected.api_version})"
+            )
+        raise _cannot_handle(
+            kind,
+            name or expected.kind,
+            version,
+            f'no kind "{name or expected.kind}" is registered for version "{version}" in scheme '
+            '"pkg/runtime/scheme.go:111"',
+        )
+    if name and name != expected.kind:
+        if kind.custom:
+            raise wrong_kind(kind, document)
+        group = expected.group or "core"
+        why = f"converting ({expected.version}.{name}) to ({group}.{expected.kind}): unknown conversion"
+        raise _cannot_handle(kind, name, expected.version, why)
+
+
+def _cannot_handle(kind: Kind, name: str, version: str, why: str) -> Failure:
+    return bad_request(f'{name} in version "{version}" cannot be handled as a {kind.resource.kind}: {why}')
+
+
+def check_types(kind: Kind, document: Document) -> None:
+    """See that the fields of a document are of the types that its kind decodes them into.
+
+    Raises:
+        Failure: 400.
+    """
+    problem = type_problem(kind, document)
+    if problem:
+        raise _cannot_handle(kind, kind.resource.kind, kind.resource.version, problem)
+
+
+def check_patched(kind: Kind, document: Document) -> None:
+    """The same for what a patch made of a document.
+
+    Raises:
+        Failure: 422, for the patch is to blame.
+    """
+    problem = type_problem(kind, document)
+    if problem:
+        raise _bad_patch(kind, document, problem)
+    head = kind.resource.api_version, kind.resource.kind
+    if kind.custom and (document.get("apiVersion"), document.get("kind")) != head:
+        raise wrong_kind(kind, document)
+
+
+def _bad_patch(kind: Kind, document: Document, problem: str) -> Failure:
+    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS if kind.custom else 0).decode()
+    return invalid(GroupName("", ""), "", [invalid_value("patch", text, problem)])
+
+
+def wrong_kind(kind: Kind, document: Document) -> Failure:
+    """The answer to a custom resource that says it is of another kind or version."""
+    version, name = document.get("apiVersion") or "", document.get("kind") or ""
+    faults = []
+    if name != kind.resource.kind:
+        faults.append(invalid_value("kind", name, f"must be {kind.resource.kind}"))
+    if version != kind.resource.api_version:
+        faults.append(invalid_value("apiVersion", version, f"must be {kind.resource.api_version}"))
+    group = str(version).rpartition("/")[0]
+    return invalid(GroupName(group, str(name)), (document.get("metadata") or {}).get("name") or "", faults)
+
+
+def strict_failure(kind: Kind, problems: list[str], patched: Document | None) -> Failure:
+    """The answer to a body with fields too many, under strict validation; ``patched`` if a patch is to blame."""
+    text = f"strict decoding error: {', '.join(problems)}"
+    if patched is None:
+        return _cannot_handle(kind, kind.resource.kind, kind.resource.version, text)
+    return _bad_patch(kind, patched, text)
+
+
+def twice(raw: bytes) -> list[str]:
+    """The fields that a JSON body sets more than once, as strict field validation names them."""
+    found: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        document: dict[str, Any] = {}
+        for name, value in items:
+            if name in document:
+                document.setdefault(_TWICE, []).append(name)
+            document[name] = value
+        return document
+
+    def collect(value: Any, path: str) -> None:
+        if isinstance(value, dict):
+            found.extend(f"{path}.{name}" if path else name for name in value.pop(_TWICE, ()))
+            for name, child in value.items():
+                collect(child, f"{path}.{name}" if path else name)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                collect(item, f"{path}[{index}]")
+
+    collect(json.loads(raw, object_pairs_hook=pairs), "")
+    return found
+
+
+_TWICE = "\0"
+
+
+def type_problem(kind: Kind, document: Document) -> str:
+    """What Go's decoder would say of a document; "" if it takes it. Custom resources: of its metadata only."""
+    problem = shape_fault(document.get("metadata"))
+    if not problem and not kind.custom:
+        problem = _mistyped(kind.schema, document, kind.resource.kind, "")
+    return problem
+
+
+def _mistyped(schema: Schema, value: Any, struct: str, path: str) -> str:
+    """The first field below a struct that is of another type than it is declared."""
+    for name, child in schema.fields.items():
+        one = value.get(name)
+        if name == "metadata" or one is None:
+            continue
+        go_type = _GO_TYPES.get(child.type)
+        where = f"{struct}.{path}{name}"
+        if go_type is not None and not isinstance(one, go_type[1]):
+            return misfit(one, go_type[0], where)
+        if child.type == "object" and not child.fields and child.rest is not None and child.rest.type == "string":
+            if not isinstance(one, dict):
+                return misfit(one, "map[string]string", where)
+            wrong = next((text for text in one.values() if not isinstance(text, str) and text is not None), None)
+            if wrong is not None:
+                return misfit(wrong, "string", where)
+    return ""
+
+
+_GO_TYPES: dict[str, tuple[str, type]] = {"string": ("string", str), "boolean": ("bool", bool)}
