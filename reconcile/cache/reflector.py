@@ -177,6 +177,7 @@ class Reflector:
         """A page came, and was put to the others."""
         step = self.step
         assert isinstance(step, List)
+        self._unborn_since = None
         self._heard()
         if continue_:
             self.step = List(continue_=continue_, limit=step.limit)
@@ -187,7 +188,6 @@ class Reflector:
         """The server accepted the watch."""
         assert isinstance(self.step, Watch)
         self._opened = now
-        self._unborn_since = None
         if not self.step.lists:
             self._heard()
 
@@ -301,6 +301,7 @@ class Reflector:
         self.resets += self.is_reset
         self.version = resource_version
         self._at_least = 0
+        self._unborn_since = None
         self._stuck = 0
         self.step = self._watch_on(self.step) if isinstance(self.step, Watch) else self._watch()
         self._heard()
@@ -316,12 +317,12 @@ class Reflector:
 
     def _advance(self, resource_version: str) -> None:
         self._stuck = 0
+        self._unborn_since = None
         if resource_version not in ("", "0") and not _is_less(resource_version, self.version):
             self.version = resource_version
 
     def _heard(self) -> None:
         self.error = None
-        self._unborn_since = None
         self.state = State.LIVE if isinstance(self.step, Watch) and self.version else State.SYNCING
 
     def _newest(self) -> str:

@@ -120,15 +120,16 @@ class Table:
         before = self._values.get(key, ())
         if before == values:
             return
-        for index, gone in enumerate(before):
-            for value in gone:
-                keys = self._keys[index][value]
-                del keys[key]
-                if not keys:
-                    del self._keys[index][value]
-        for index, now in enumerate(values):
+        for place, keys in enumerate(self._keys):
+            was, now = before[place] if before else (), values[place] if values else ()
+            for value in was:
+                if value not in now:
+                    del keys[value][key]
+                    if not keys[value]:
+                        del keys[value]
             for value in now:
-                self._keys[index].setdefault(value, {})[key] = None
+                if value not in was:
+                    keys.setdefault(value, {})[key] = None
         if any(values):
             self._values[key] = values
         else:

@@ -73,7 +73,12 @@ def test_kubectls_copy_of_the_object_is_cut_and_the_entry_says_that_it_is_not_wh
 
 def test_an_object_that_holds_another_object_keeps_it_whole() -> None:
     inner = a_thing(managedFields=[manager()], annotations={LAST_APPLIED: "{}"})
-    for document in (a_thing(managedFields=[manager()], spec={"template": inner}), {"aaa": inner, **a_thing()}):
+    documents = (
+        a_thing(managedFields=[manager()], spec={"template": inner}),
+        {"aaa": inner, **a_thing()},
+        {"aaa": inner, **a_thing(managedFields=[manager()])},
+    )
+    for document in documents:
         kept = orjson.loads(READER.read(orjson.dumps(document)).raw)
         document["metadata"].pop("managedFields", None)
         assert kept == document

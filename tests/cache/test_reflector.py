@@ -301,6 +301,25 @@ def test_a_version_that_is_yet_to_come_is_waited_for_and_given_up(error: errors.
 
 
 @pytest.mark.pain(30)
+@pytest.mark.parametrize("lists", [True, False])
+def test_a_stream_that_is_opened_only_to_say_so_is_given_up_too(lists: bool) -> None:
+    reflector = live(ReflectorSettings())
+    if lists:
+        reflector.relist("x")
+    for now in (0.0, 10.0, 29.0):
+        reflector.opened(now)
+        reflector.failed(an_error(504, causes=("ResourceVersionTooLarge",)), now)
+        step = after_pause(reflector)
+        assert isinstance(step, Watch)
+        assert (step.resource_version, step.lists) == ("10", lists)
+    reflector.opened(31.0)
+    reflector.failed(an_error(504, causes=("ResourceVersionTooLarge",)), 31.0)
+    step = after_pause(reflector)
+    assert isinstance(step, Watch)
+    assert (step.resource_version, step.lists) == ("", True)
+
+
+@pytest.mark.pain(30)
 @pytest.mark.parametrize("what", ["event", "bookmark"])
 def test_a_version_below_the_last_one_seen_leads_to_a_consistent_list(what: str) -> None:
     reflector = live()
