@@ -172,6 +172,7 @@ class Follower(Generic[T]):
             self._show()
             await self._read(stream)
         finally:
+            self._staging = None  # what was not taken is of no use
             with anyio.move_on_after(self.settings.close_timeout, shield=True):
                 await stream.aclose()
 
@@ -296,6 +297,7 @@ class Follower(Generic[T]):
                 await asyncio.sleep(0)
         if effect is Effect.TAKE:
             self.is_synced = True
+            self._show()  # a stream may go on for minutes after its list
 
     # how it goes
 

@@ -104,6 +104,7 @@ async def test_started_means_that_the_copy_is_whole_and_told() -> None:
     async with anyio.create_task_group() as tasks:
         await tasks.start(informer.run)
         assert told == ["+a initial"]
+        assert now() < 1, "the end of a list was only noticed when its stream ended"
         await informer.synced(0)
         tasks.cancel_scope.cancel()
 
