@@ -6,11 +6,13 @@ once, for indexes and predicates live on it; the body stays bytes until somebody
 ``managedFields`` our own Apply entries are kept, for they prove that an apply would change nothing. Pure.
 """
 
-from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
+from collections.abc import Hashable, Mapping
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import attrs
 import msgspec
 import orjson
+from msgspec.structs import force_setattr
 
 from reconcile.kube.objects import BadObject, ObjectKey, ObjectMeta, decode_meta, excerpt
 from reconcile.kube.resource import Resource
@@ -60,7 +62,10 @@ class EntryReader:
     _type: bytes = attrs.field(init=False, repr=False)
     _manager_json: bytes = attrs.field(init=False, repr=False)
     _tree: "_Tree" = attrs.field(init=False, repr=False, eq=False)
-    _shared: dict[tuple[Applied, ...], tuple[Applied, ...]] = attrs.field(
+    _known_applied: dict[tuple[Applied, ...], tuple[Applied, ...]] = attrs.field(
+        init=False, repr=False, eq=False, factory=dict
+    )
+    _known_labels: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = attrs.field(
         init=False, repr=False, eq=False, factory=dict
     )
 
@@ -100,7 +105,10 @@ class EntryReader:
             kept = _copied(orjson.dumps(_pick(orjson.loads(kept), self._tree)))
         if not (self.metadata_only or head.kind or head.api_version):
             kept = self._type + kept.lstrip()[1:]  # the items of a list of a built-in kind do not say what they are
-        return Entry(decode_meta(kept), applied, is_partial)
+        kept_head = decode_meta(kept)
+        if kept_head.labels:
+            self._share_labels(kept_head)
+        return Entry(kept_head, applied, is_partial)
 
     def _applied(self, managed_fields: bytes) -> tuple[Applied, ...]:
         try:
@@ -112,9 +120,20 @@ class EntryReader:
             for entry in managers
             if entry.manager == self.manager and entry.operation == "Apply"
         )
-        if len(self._shared) < _SHARED_LIMIT:  # one controller applies few sets of fields, to many objects
-            return self._shared.setdefault(applied, applied)
-        return self._shared.get(applied, applied)
+        return _shared(self._known_applied, applied, applied)
+
+    def _share_labels(self, meta: ObjectMeta) -> None:
+        force_setattr(meta, "labels", _shared(self._known_labels, tuple(meta.labels.items()), meta.labels))
+
+
+V = TypeVar("V")
+
+
+def _shared(known: dict[Any, V], key: Hashable, value: V) -> V:
+    """One value for all that are equal: the objects of a kind have few sets of labels and of applied fields."""
+    if len(known) < _SHARED_LIMIT:
+        return known.setdefault(key, value)
+    return known.get(key, value)
 
 
 class _Annotations(msgspec.Struct, gc=False):

@@ -149,7 +149,9 @@ class Reflector:
     restarts: Counter[str] = attrs.field(init=False, factory=Counter)
     """Watches begun again, by reason."""
     resets: int = attrs.field(init=False, default=0)
-    _at_least: int = attrs.field(init=False, default=0)
+    _number: int = attrs.field(init=False, default=0)
+    """``version`` as a number, 0 if it is none."""
+    _floor: int = attrs.field(init=False, default=0)
     _opened: Seconds = attrs.field(init=False, default=0.0)
     _failures: int = attrs.field(init=False, default=0)
     _failed_at: Seconds = attrs.field(init=False, default=0.0)
@@ -198,9 +200,8 @@ class Reflector:
         if step.lists:
             return Effect.STAGE
         # the end of an object may carry the version of its last state
-        if not is_end and self._goes_back(resource_version):
+        if not self._advance(resource_version) and not is_end:
             return self._turn_back(now)
-        self._advance(resource_version)
         return Effect.COMMIT
 
     def bookmark(self, resource_version: str, *, ends_list: bool = False, now: Seconds) -> Effect:
@@ -209,10 +210,7 @@ class Reflector:
         assert isinstance(step, Watch)
         if step.lists:
             return self._whole(resource_version, now) if ends_list else Effect.NOTHING
-        if self._goes_back(resource_version):
-            return self._turn_back(now)
-        self._advance(resource_version)
-        return Effect.NOTHING
+        return Effect.NOTHING if self._advance(resource_version) else self._turn_back(now)
 
     def closed(self, now: Seconds) -> None:
         """The server ended the watch, or the connection did, between two lines."""
@@ -275,18 +273,18 @@ class Reflector:
             self.state = State.SYNCING
             self.step = self._list("kind")
             return Effect.NOTHING
-        had_copy, self.version = self.version != "", ""
+        had_copy, self.version, self._number, self._floor = self.version != "", "", 0, 0
         self.state = State.GONE if had_copy or self.state is State.GONE else State.WAITING_FOR_KIND
         self.step = self._pause(AskKind(), now)
         return Effect.EMPTY if had_copy else Effect.NOTHING
 
     def relist(self, reason: str, at_least: int = 0) -> Effect:
         """The copy is in doubt: list again, not older than ``at_least``. Nothing if a list is coming anyway."""
-        self._at_least = max(self._at_least, at_least)
         then = self.step.then if isinstance(self.step, Pause) else self.step
         if not isinstance(then, Watch) or then.lists:
             return Effect.NOTHING
-        list_ = self._list(reason, self._newest())
+        version = str(at_least) if at_least > self._number else self.version
+        list_ = self._list(reason, version, floor=at_least)
         self.step = attrs.evolve(self.step, then=list_) if isinstance(self.step, Pause) else list_
         return Effect.STOP
 
@@ -297,10 +295,10 @@ class Reflector:
         if resource_version in ("", "0"):
             self.failed(errors.BadAnswer("a list without a resource version"), now)
             return Effect.STOP
-        self.is_reset = _is_less(resource_version, self._newest())
+        number = _number(resource_version)
+        self.is_reset = 0 < number < self._floor
         self.resets += self.is_reset
-        self.version = resource_version
-        self._at_least = 0
+        self.version, self._number, self._floor = resource_version, number, 0
         self._unborn_since = None
         self._stuck = 0
         self.step = self._watch_on(self.step) if isinstance(self.step, Watch) else self._watch()
@@ -312,28 +310,30 @@ class Reflector:
         self.step = self._pause(self._list("version went back"), now, free=True)
         return Effect.STOP
 
-    def _goes_back(self, resource_version: str) -> bool:
-        return _is_less(resource_version, self.version)
-
-    def _advance(self, resource_version: str) -> None:
+    def _advance(self, resource_version: str) -> bool:
+        """Go on to the version, unless it is one that lies behind."""
         self._stuck = 0
         self._unborn_since = None
-        if resource_version not in ("", "0") and not _is_less(resource_version, self.version):
+        number = _number(resource_version)
+        if number:
+            if number < self._number:
+                return False
+            self._number = number
+        if resource_version not in ("", "0"):
             self.version = resource_version
+        return True
 
     def _heard(self) -> None:
         self.error = None
         self.state = State.LIVE if isinstance(self.step, Watch) and self.version else State.SYNCING
 
-    def _newest(self) -> str:
-        """The version that a list must reach."""
-        return str(self._at_least) if _is_less(self.version or "0", str(self._at_least)) else self.version
-
     # next steps
 
-    def _list(self, reason: str, resource_version: str = "") -> Request:
+    def _list(self, reason: str, resource_version: str = "", *, floor: int = 0) -> Request:
+        """Begin a list. One below ``floor``, or below what was seen, tells another history."""
         self.relists[reason] += 1
         self._stuck = 0
+        self._floor = max(self._number, self._floor, floor)
         return self._begin_list(resource_version)
 
     def _begin_list(self, resource_version: str = "") -> Request:
@@ -377,7 +377,7 @@ class Reflector:
     def _go_on(self) -> Request:
         """Watch on, unless that has failed too often without getting anywhere."""
         self._stuck += 1
-        return self._watch() if self._stuck < self.settings.stuck else self._list("stuck", self._newest())
+        return self._watch() if self._stuck < self.settings.stuck else self._list("stuck", self.version)
 
     def _relist_after(self, step: Request) -> Request:
         """The version, or the page, is history."""
@@ -439,9 +439,9 @@ def _reason(error: errors.KubeError) -> str:
     return "expired" if isinstance(error, errors.Gone) else type(error).__name__
 
 
-def _is_less(one: str, other: str) -> bool:
-    """Whether a version is lower than another, where both are numbers."""
-    return one.isdigit() and other.isdigit() and int(one) < int(other)
+def _number(resource_version: str) -> int:
+    """0 for what is none: then order cannot be told."""
+    return int(resource_version) if resource_version.isdigit() else 0
 
 
 def _is_yet_to_come(error: errors.ApiError) -> bool:

@@ -104,8 +104,19 @@ async def test_started_means_that_the_copy_is_whole_and_told() -> None:
     async with anyio.create_task_group() as tasks:
         await tasks.start(informer.run)
         assert told == ["+a initial"]
-        assert now() < 1, "the end of a list was only noticed when its stream ended"
         await informer.synced(0)
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_start_ends_with_its_list_not_with_the_stream_that_brings_it() -> None:
+    server, stream = FakeServer(), FakeStream()
+    server.script["watch"].append(stream)
+    informer = an_informer(server)
+    async with anyio.create_task_group() as tasks:
+        asyncio.get_running_loop().call_later(1, stream.bookmark, 100)
+        asyncio.get_running_loop().call_later(2, lambda: stream.bookmark(101, ends_list=True))
+        await tasks.start(informer.run)
+        assert now() == 2
         tasks.cancel_scope.cancel()
 
 

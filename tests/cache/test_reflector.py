@@ -268,6 +268,16 @@ def test_a_relist_is_not_older_than_what_was_seen_or_written() -> None:
 
 
 @pytest.mark.pain(30)
+def test_a_list_that_began_before_a_later_version_was_known_of_is_no_other_history() -> None:
+    reflector = live()
+    reflector.relist("x", at_least=20)
+    reflector.page("", "more", 1.0)
+    assert reflector.relist("unconfirmed", at_least=30) is Effect.NOTHING
+    assert reflector.page("25", "", 1.0) is Effect.TAKE
+    assert not reflector.is_reset
+
+
+@pytest.mark.pain(30)
 def test_a_relist_that_is_asked_for_in_a_pause_comes_after_it() -> None:
     reflector = live()
     reflector.failed(errors.ConnectionFailed("refused", sent=False), 1.0)
