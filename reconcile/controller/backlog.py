@@ -20,7 +20,7 @@ from reconcile.controller.context import running_pass
 from reconcile.controller.history import History, Pass, Why
 from reconcile.controller.observer import ControllerObserver
 from reconcile.controller.outcome import BackOff, Forget, Later, Next, Outcome, Soon, WaitForChange
-from reconcile.controller.selftrigger import Flapping, OwnWrites, SelfTrigger
+from reconcile.controller.selftrigger import OwnWrites, SelfTrigger
 from reconcile.controller.settings import ControllerSettings
 from reconcile.core.backoff import TokenBucket
 from reconcile.core.clock import Seconds, now, utc
@@ -71,6 +71,8 @@ class Backlog(Generic[K]):
     _pending: Pending[K] = attrs.field(init=False, factory=Pending)
     _running: dict[K, _Running[K]] = attrs.field(init=False, factory=dict)
     _trouble: dict[K, _Trouble] = attrs.field(init=False, factory=dict)
+    _slowed: dict[K, Seconds] = attrs.field(init=False, factory=dict)
+    """Keys that trigger themselves, and until when their own doing is not enough to run them."""
     _timers: dict[K, _Timer] = attrs.field(init=False, factory=dict)
     _written: OwnWrites[K] = attrs.field(init=False, factory=OwnWrites)
     _bucket: TokenBucket | None = attrs.field(init=False, default=None)
@@ -106,35 +108,40 @@ class Backlog(Generic[K]):
         self._note(key, Cause(kind, now(), priority, reason=reason))
 
     def _note(self, key: K, cause: Cause) -> None:
-        after = 0.0
-        if key in self._trouble and cause.is_news(self._written.by(key)) and key not in self._running:
+        running = self._running.get(key)
+        if running is None and key in self._trouble and cause.is_news(self._written.by(key)):
             del self._trouble[key]
-        if (flapping := self.self_trigger.of(key)) is not None:
-            after = self._slow_down(key, flapping, (cause,))
         self._pending.note(key, cause)
-        if (running := self._running.get(key)) is not None:
+        if running is not None:
             running.deferred = cause.priority if running.deferred is None else max(running.deferred, cause.priority)
         elif key not in self._trouble:
+            after = self._patience(key, (cause,)) if self._slowed else 0.0
             self.queue.add(key, after=after, priority=cause.priority)
 
-    def _slow_down(self, key: K, flapping: Flapping, causes: tuple[Cause, ...]) -> Seconds:
-        """How long a key waits that triggers itself, unless one of the causes is news."""
-        if any(cause.is_news(self._written.are_ours) for cause in causes):
-            self.self_trigger.forget(key)
+    def _patience(self, key: K, causes: tuple[Cause, ...]) -> Seconds:
+        """How long these causes leave a key alone that triggers itself."""
+        if (until := self._slowed.get(key)) is None or any(cause.is_order for cause in causes):
             return 0.0
-        return flapping.delay
+        rest = max(0.0, until - now())
+        if not any(cause.is_news(self._written.are_ours) for cause in causes):
+            return rest
+        # another key's write, whose answer is still on its way, looks like news: a moment later it does not
+        return min(rest, self.settings.self_trigger_delay)
 
-    def put_back(self, key: K) -> None:
+    def put_back(self, key: K, after: Seconds = 0.0) -> None:
         """A key was taken but is not run now."""
         work = self.queue.schedule.work(key)
-        self.queue.add(key, priority=NORMAL if work is None else work.priority)
+        self.queue.add(key, after=after, priority=NORMAL if work is None else work.priority)
         self.queue.done(key)
 
     # the life of a run
 
-    def begin(self, key: K) -> Pass[K]:
-        """A worker has taken the key; ``end`` or ``abandon`` must follow."""
+    def begin(self, key: K) -> Pass[K] | None:
+        """A worker has taken the key; ``end`` or ``abandon`` must follow. ``None``: not yet, and it is put back."""
         time = now()
+        if key in self._slowed and self._is_only_ours(key, time):
+            self.put_back(key, after=self._slowed[key] - time)
+            return None
         causes = self._pending.take(key)
         if (trouble := self._trouble.get(key)) is not None and trouble.due <= time + _CLOSE:
             causes += (Cause("retry", trouble.due, reason=f"{trouble.failures} failures"),)
@@ -165,10 +172,10 @@ class Backlog(Generic[K]):
         is_news = any(cause.is_news(self._written.by(key)) for cause in pending)
         run.then = self._plan(running, outcome.then, is_news=is_news, slow=slow)
         self.queue.done(key)
+        self._log(run, outcome)
         self.history.remember(run)
         self.observer.reconciled(self.name, outcome.label, run.seconds)
         self.observer.active(self.name, len(self._running))
-        self._log(run, outcome)
 
     def abandon(self, run: Pass[K]) -> None:
         """The run was cut off, because the worker stops."""
@@ -222,13 +229,16 @@ class Backlog(Generic[K]):
         """How long what we triggered ourselves has to wait."""
         if not run.writes:
             self.self_trigger.forget(run.key)
+            self._slowed.pop(run.key, None)
             return 0.0
-        news = [cause.is_news(self._written.are_ours) for cause in run.causes]
-        changes = [cause.kind in ("change", "initial") for cause in run.causes]
-        is_own = any(is_change and not is_news for is_change, is_news in zip(changes, news, strict=True))
-        flapping = self.self_trigger.passed(run.key, is_own=is_own, is_foreign=any(news), writes=run.writes)
+        news = any(cause.is_news(self._written.are_ours) for cause in run.causes)
+        # what a timer or a retry would have run anyway was not triggered by a write
+        is_own = not news and bool(run.causes) and all(cause.is_change for cause in run.causes)
+        flapping = self.self_trigger.passed(run.key, is_own=is_own, is_foreign=news, writes=run.writes)
         if flapping is None:
+            self._slowed.pop(run.key, None)
             return 0.0
+        self._slowed[run.key] = now() + flapping.delay
         if flapping.is_new:
             self.observer.flapping(self.name)
             logger.warning(
@@ -238,10 +248,23 @@ class Backlog(Generic[K]):
                 flapping.passes,
                 "; ".join(flapping.paths),
             )
-        return self._slow_down(run.key, flapping, pending)
+        return self._patience(run.key, pending)
+
+    def _is_only_ours(self, key: K, time: Seconds) -> bool:
+        """Whether nothing but own writes asks for a key that is to be slowed down."""
+        causes, timer = self._pending.of(key), self._timers.get(key)
+        return (
+            time < self._slowed[key]
+            and (timer is None or timer.due > time + _CLOSE)
+            and key not in self._trouble
+            and bool(causes)
+            and not any(cause.is_order or cause.is_news(self._written.are_ours) for cause in causes)
+        )
 
     def _log(self, run: Pass[K], outcome: Outcome) -> None:
         if logger.isEnabledFor(outcome.level):
+            before = self.history.of(run.key)[-1:]
+            is_new = not any(earlier.error == run.error for earlier in before)
             logger.log(
                 outcome.level,
                 "reconciled: controller=%s key=%s reconcile_id=%s result=%s seconds=%.3f then=%r%s",
@@ -252,7 +275,7 @@ class Backlog(Generic[K]):
                 run.seconds,
                 run.then,
                 f" error={run.error!r}" if run.error else "",
-                exc_info=outcome.error if outcome.with_traceback else None,
+                exc_info=outcome.error if outcome.with_traceback and is_new else None,
             )
 
     # what is asked by people

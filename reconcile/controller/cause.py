@@ -77,13 +77,23 @@ class Cause:
         """Let go of both versions of the object; paths already worked out stay."""
         self._change = None
 
+    @property
+    def is_change(self) -> bool:
+        """Whether a store told it."""
+        return self.kind in ("change", "initial")
+
+    @property
+    def is_order(self) -> bool:
+        """Whether somebody asked for this run."""
+        return self.kind in ("requested", "source")
+
     def is_news(self, is_own: Callable[[str, str, ObjectKey, str], bool]) -> bool:
         """Whether something else than our own doing is behind it.
 
         ``is_own`` tells of cluster, resource, key and version whether that version is our write.
         """
-        if self.kind not in ("change", "initial"):
-            return self.kind in ("requested", "source")
+        if not self.is_change:
+            return self.is_order
         key = self.key
         return key is None or not all(is_own(self.cluster, self.resource, key, version) for version in self.versions)
 

@@ -107,6 +107,8 @@ class Worker(Generic[K]):
 
     async def _run(self, key: K) -> None:
         run = self.backlog.begin(key)
+        if run is None:
+            return
         context, notes = running_pass.set(run), journal.set(run.note_write)
         try:
             try:

@@ -91,7 +91,7 @@ async def test_the_own_write_of_a_failing_reconcile_does_not_end_its_backoff() -
         assert len(shop.runs) == 1
         assert shop.backlog.why(KEY).failures == 1
         await anyio.sleep(600.0)
-        assert len(shop.runs) < 20
+        assert len(shop.runs) < 40
     assert {str(cause).split()[0] for cause in shop.last.causes} == {"change", "retry"}
 
 
@@ -451,7 +451,7 @@ async def test_a_controller_that_answers_its_own_writes_is_named_and_slowed_down
         runs = len(shop.runs)
         version += 1
         shop.sees(entry("a", version - 1), entry("a", version))
-        await settled()
+        await anyio.sleep(1.1)
         assert len(shop.runs) == runs + 6
 
 
@@ -536,6 +536,7 @@ async def test_a_stopped_run_leaves_nothing_behind() -> None:
     shop = Shop(done, SLOW)
     shop.sees(None, entry("a", 1))
     run = shop.backlog.begin(await shop.backlog.queue.get())
+    assert run is not None
     assert shop.backlog.running() == (run,)
     shop.backlog.abandon(run)
     assert shop.backlog.running() == ()
