@@ -110,7 +110,7 @@ async def test_started_means_that_the_copy_is_whole_and_told() -> None:
 
 async def test_a_start_ends_with_its_list_not_with_the_stream_that_brings_it() -> None:
     server, stream = FakeServer(), FakeStream()
-    server.script["watch"].append(stream)
+    server.next("watch", stream)
     informer = an_informer(server)
     async with anyio.create_task_group() as tasks:
         asyncio.get_running_loop().call_later(1, stream.bookmark, 100)
