@@ -10,7 +10,9 @@ What is outside the loop is waited for, never jumped over:
 * real sockets and pipes: while one is watched, waiting takes as long as on the wall, for nobody can know whether an
   answer is under way.
 
-Nothing ready, no timer and nothing outside is a ``Deadlock``: raised from the loop, with every waiting task named.
+Nothing ready, no timer and nothing outside is a ``Deadlock``, and callbacks that keep each other busy for ever, so that
+time never moves, are a ``Livelock``: raised from the loop, with every waiting task named.
+
 A thread that calls ``call_soon_threadsafe`` of its own accord is not seen coming; such tests belong on a real loop.
 """
 
@@ -45,12 +47,23 @@ STALL: Seconds = 60.0
 GRACE: Seconds = 0.02
 """Real time in which bytes on their way through the kernel, or from an unknown thread, may still arrive."""
 
+LIMIT_TURNS = 500_000
+"""How many turns a loop may take without ever having to wait."""
+
 
 class Deadlock(RuntimeError):
     """Every task waits for another one; ``tasks`` has a line for each: name, coroutine, place."""
 
     def __init__(self, tasks: list[str]) -> None:
         super().__init__("nothing can happen any more; waiting are:\n  " + "\n  ".join(tasks or ["(no task)"]))
+        self.tasks = tasks
+
+
+class Livelock(RuntimeError):
+    """Something was ready ``LIMIT_TURNS`` times in a row, and so no time has passed; ``tasks`` as in ``Deadlock``."""
+
+    def __init__(self, tasks: list[str]) -> None:
+        super().__init__("the loop is busy without end; the tasks are:\n  " + "\n  ".join(tasks or ["(no task)"]))
         self.tasks = tasks
 
 
@@ -72,7 +85,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._thread_limiter: anyio.CapacityLimiter | None = None
         self._settling: deque[asyncio.Future[None]] = deque()
         self._random = None if seed is None else random.Random(seed)
-        super().__init__(_Selector(self._wait))
+        self._turns = 0
+        super().__init__(_Selector(self._poll, self._wait))
 
     def time(self) -> Seconds:
         """Seconds since the loop was made."""
@@ -128,8 +142,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         for place, source in zip(places, rng.sample(places, len(places)), strict=True):
             self._ready[place] = handles[source]
 
+    def _poll(self) -> None:
+        """Something is ready."""
+        self._turns += 1
+        if self._turns > LIMIT_TURNS:
+            self._turns = 0
+            raise Livelock(self._task_lines())
+
     def _wait(self, select: Callable[[Seconds | None], Events], watched: int, timeout: Seconds | None) -> Events:
         """Nothing is ready: wait for the outside, wake one that waits for calm, or jump to the next timer."""
+        self._turns = 0
         if events := select(0):
             return events
         if self._has_thread_jobs() and (events := select(PATIENCE)):
@@ -146,7 +168,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if timeout is None:
             if events := select(GRACE):
                 return events
-            raise self._deadlock()
+            raise Deadlock(self._task_lines())
         self._now = max(self._now, self._scheduled[0].when())
         # after some months a nanosecond is too small to be added to the time, and the timer would never be due
         self._clock_resolution = max(1e-9, math.ulp(self._now))
@@ -157,7 +179,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         events = select(STALL if timeout is None else timeout)
         elapsed = time.monotonic() - began
         if not events and timeout is None:
-            raise self._deadlock()
+            raise Deadlock(self._task_lines())
         self._now += elapsed if events or timeout is None else max(elapsed, timeout)
         return events
 
@@ -166,19 +188,25 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._thread_limiter = anyio.to_thread.current_default_thread_limiter()
         return self._jobs > 0 or self._thread_limiter.borrowed_tokens > 0
 
-    def _deadlock(self) -> Deadlock:
-        return Deadlock(sorted(task_line(task) for task in asyncio.all_tasks(self)))
+    def _task_lines(self) -> list[str]:
+        return sorted(task_line(task) for task in asyncio.all_tasks(self))
 
 
 class _Selector(selectors.DefaultSelector):
     """Asks the loop how to wait. The loop's own wake-up pipe is not counted as watched."""
 
-    def __init__(self, wait: Callable[[Callable[[Seconds | None], Events], int, Seconds | None], Events]) -> None:
+    def __init__(
+        self,
+        poll: Callable[[], None],
+        wait: Callable[[Callable[[Seconds | None], Events], int, Seconds | None], Events],
+    ) -> None:
         super().__init__()
+        self._poll = poll
         self._wait = wait
 
     def select(self, timeout: Seconds | None = None) -> Events:
         if timeout is not None and timeout <= 0:
+            self._poll()
             return super().select(0)
         return self._wait(super().select, len(self.get_map()) - 1, timeout)
 

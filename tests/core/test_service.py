@@ -124,10 +124,11 @@ class TestEndsByItself:
     @pytest.mark.pain(2)
     async def test_a_service_that_just_returns_ends_the_block_too(self, log: Log) -> None:
         with pytest.raises(ServiceEnded) as caught:
-            async with serving(Part("a", log), Part("b", log, work=nothing)):
-                await anyio.sleep(1000)
+            async with serving(Part("a", log), Part("b", log, work=nothing), Part("c", log)):
+                pytest.fail("the block was entered")
         assert (caught.value.name, caught.value.__cause__) == ("b", None)
-        assert clock.now() == 0
+        assert "c starts" not in log
+        assert log[-1] == "a ends"
 
     async def test_in_an_outer_block_it_ends_the_inner_one_first(self, log: Log) -> None:
         with pytest.raises(ServiceEnded) as caught:
@@ -213,6 +214,31 @@ class TestBlock:
         assert task.cancelled()
         assert clock.now() == 5
         assert log[-2:] == ["b ends", "a ends"]
+
+    async def test_cancelled_while_it_stops_it_is_cancelled_at_the_end_of_that(self, log: Log) -> None:
+        async def host() -> None:
+            async with serving(Part("a", log, clean_up=sleeping(2))):
+                pass
+            log.append("never reached")
+
+        task = asyncio.create_task(host())
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert clock.now() == 2
+        assert log[-1] == "a ends"
+
+    @pytest.mark.pain(27)
+    async def test_a_write_that_is_shielded_is_finished_before_its_service_ends(self, log: Log) -> None:
+        async def write() -> None:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(3)
+                log.append("written")
+
+        async with serving(Part("a", log, work=write), budget=10):
+            pass
+        assert log[-2:] == ["written", "a ends"]
 
 
 @pytest.mark.pain(27)

@@ -12,7 +12,7 @@ import pytest
 
 from reconcile.core import clock
 from reconcile.testing import loop as vloop
-from reconcile.testing.loop import BOOTED, EPOCH, Deadlock, VirtualTimeLoop, new_loop, run, settled, virtual
+from reconcile.testing.loop import BOOTED, EPOCH, Deadlock, Livelock, VirtualTimeLoop, new_loop, run, settled, virtual
 
 
 async def test_every_async_test_runs_on_a_virtual_loop_that_starts_at_zero() -> None:
@@ -205,6 +205,21 @@ class TestDeadlock:
             ours.setblocking(False)
             with pytest.raises(Deadlock):
                 run(read())
+
+    def test_tasks_that_keep_each_other_busy_for_ever_are_named_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(vloop, "LIMIT_TURNS", 1000)
+
+        async def spin() -> None:
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                for _ in range(5000):
+                    try:
+                        await asyncio.sleep(10)
+                    except asyncio.CancelledError:
+                        continue
+
+        with pytest.raises(Livelock, match="spin"):
+            run(spin())
 
 
 class TestSeed:
