@@ -1,21 +1,27 @@
 """The daemon put together: the only module that knows all parts.
 
-``assemble`` makes a ``Manager`` out of two clients and the settings; tests and the demo call it with clients of embedded
-servers. ``main`` finds the two servers as the command line says, and runs it as a process.
+``assemble`` makes a ``Manager`` out of two clients and the settings; tests and the demo call it with clients of
+embedded servers. ``main`` finds the two servers as the command line says, and runs it as a process.
 """
 
 import logging
+import os
 import random
+import socket
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
 
-from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation, Kinds
+from apinetlet.api import GENERATIONS, ONMETAL, Generation, Kinds
 from apinetlet.controllers.bridge import ORIGIN, Bridge
 from apinetlet.controllers.network import network_controller
 from apinetlet.origin import Origins
 from apinetlet.predicates import Eligibility
-from apinetlet.settings import AUTO, Settings
+from apinetlet.settings import AUTO, OFF, Settings
 from reconcile import (
     Client,
     Cluster,
@@ -23,19 +29,36 @@ from reconcile import (
     EventRecorder,
     Index,
     KubeError,
+    LeaderElection,
+    LeaderElector,
     Manager,
+    ManagerSettings,
     Watched,
+    Writes,
+    connect,
 )
 from reconcile.core import Backoff
+from reconcile.kube.kinds import EVENT
+from reconcile.manager.manager import PartEnded
+from reconcile.manager.web import Certificate
 
 log = logging.getLogger(__name__)
 
 SOURCE, APINET = "source", "apinet"
 """The names of the two clusters in logs, metrics and keys."""
+USER_AGENT = "apinetlet"
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def assemble(
-    settings: Settings, generation: Generation, source: Client, apinet: Client, *, rng: random.Random | None = None
+    settings: Settings,
+    generation: Generation,
+    source: Client,
+    apinet: Client,
+    *,
+    election: LeaderElector | None = None,
+    manager: ManagerSettings = ManagerSettings(preflight="off"),  # noqa: B008 - frozen
+    rng: random.Random | None = None,
 ) -> Manager:
     """The whole daemon between two API servers. Nothing runs before the manager is entered."""
     rng = rng or random.Random()
@@ -79,4 +102,134 @@ def assemble(
         [source_cluster, apinet_cluster],
         [network_controller(bridge, work, rng=rng)],
         services=[events],
+        election=election,
+        writes=[
+            Writes(SOURCE, kinds.network, ("patch",), ("", "status")),
+            Writes(SOURCE, EVENT, ("create", "patch")),
+            Writes(APINET, kinds.apinet_network, ("apply", "delete")),
+        ],
+        settings=manager,
+        rng=rng,
     )
+
+
+def main(settings: Settings) -> int:
+    """Run the daemon until SIGTERM or SIGINT. Answers the exit status: 1 when it could not go on."""
+    try:
+        anyio.run(run, settings, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+    except (KubeError, PartEnded, OSError, ValueError) as error:
+        log.error("Cannot go on error=%s", error)
+        return 1
+    return 0
+
+
+async def run(settings: Settings) -> None:
+    """The daemon as the command line wants it; returns after an orderly stop.
+
+    Raises:
+        LoginError: a kubeconfig that cannot be used.
+        PartEnded: a part of the daemon ended by itself, and why.
+    """
+    reach_source = partial(connect, settings.kubeconfig or None)
+    reach_apinet = partial(connect, settings.api_net_kubeconfig or None)
+    generation = await find_generation(settings, reach_source(user_agent=USER_AGENT))
+    if generation is None:
+        return
+    log.info("Serving generation=%s namespace=%s", generation.name, settings.api_net_namespace)
+    manager = generation.field_manager
+    async with (
+        reach_source(field_manager=manager, user_agent=USER_AGENT) as source,
+        reach_apinet(field_manager=manager, user_agent=USER_AGENT) as apinet,
+    ):
+        daemon = assemble(
+            settings,
+            generation,
+            source,
+            apinet,
+            election=elector(settings, generation, partial(reach_source, user_agent=f"{USER_AGENT}-leader-election")),
+            manager=manager_settings(settings, generation),
+        )
+        async with daemon:
+            await daemon.run(signals=True)
+
+
+async def find_generation(settings: Settings, client: Client) -> Generation | None:
+    """The generation that the flag names, or the one whose groups the source cluster serves.
+
+    Asks again and again while the server cannot be reached or serves neither; ``/readyz`` tells so meanwhile. ``None``
+    if the process was told to stop before there was an answer.
+    """
+    async with client:
+        if settings.generation != AUTO:
+            return GENERATIONS[settings.generation]
+        found: list[Generation] = []
+        problem = "the source cluster was not asked yet"
+
+        async def ask() -> None:
+            nonlocal problem
+            failures, backoff, rng = 0, Backoff(cap=settings.backoff_cap), random.Random()
+            while not found:
+                try:
+                    groups = (await client.discover()).groups
+                    found.extend(one for one in GENERATIONS.values() if one.networking in groups)
+                    names = " nor ".join(one.networking for one in GENERATIONS.values())
+                    problem = "" if found else f"the source cluster serves neither {names}"
+                except KubeError as error:
+                    problem = f"the source cluster cannot be asked for its generation: {error}"
+                if found:
+                    waiting.stop()
+                else:
+                    failures += 1
+                    log.warning("Cannot tell the generation yet problem=%s", problem)
+                    await anyio.sleep(backoff.delay(failures, rng))
+
+        waiting = Manager([], [], settings=ManagerSettings(probes=settings.health_probe_bind_address))
+        waiting.probes.add("generation", lambda: problem, "readyz")
+        async with waiting, anyio.create_task_group() as asking:
+            asking.start_soon(ask)
+            await waiting.run(signals=True)
+            asking.cancel_scope.cancel()
+        return found[0] if found else None
+
+
+def elector(settings: Settings, generation: Generation, connect: partial[Client]) -> LeaderElector | None:
+    """The candidate for the Lease that the Go daemon uses, too; ``None`` without ``--leader-elect``."""
+    if not settings.leader_elect:
+        return None
+    election = LeaderElection(
+        namespace=settings.leader_election_namespace or pod_namespace(os.environ),
+        name=generation.lease,
+        identity=f"{socket.gethostname()}_{uuid.uuid4()}",
+        lease_duration=settings.leader_election_lease_duration,
+        renew_deadline=settings.leader_election_renew_deadline,
+        retry_period=settings.leader_election_retry_period,
+    )
+    return LeaderElector(election, connect, cluster=SOURCE)
+
+
+def manager_settings(settings: Settings, generation: Generation) -> ManagerSettings:
+    """Where the daemon listens. The generations differ in whether metrics are on by default."""
+    metrics = settings.metrics_bind_address or (":8080" if generation is ONMETAL else OFF)
+    certificate = None
+    if settings.metrics_secure and settings.metrics_cert_path:
+        folder = Path(settings.metrics_cert_path)
+        certificate = Certificate(folder / settings.metrics_cert_name, folder / settings.metrics_cert_key)
+    return ManagerSettings(
+        probes=settings.health_probe_bind_address,
+        metrics=metrics,
+        metrics_certificate=certificate,
+        debug=settings.debug_bind_address,
+        preflight="warn",
+        drain_budget=settings.drain,
+        freeze_gc=True,
+    )
+
+
+def pod_namespace(environment: Mapping[str, str], file: Path = NAMESPACE_FILE) -> str:
+    """Where this process runs: ``$POD_NAMESPACE``, else what the service account says, else ``default``."""
+    if named := environment.get("POD_NAMESPACE"):
+        return named
+    try:
+        return file.read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"

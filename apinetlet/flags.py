@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import attrs
 from attrs import frozen
@@ -41,7 +41,7 @@ def setting(default: T, meaning: str, *, group: str, takes: str = "", choices: S
     """A field of a settings class that is also a flag. The type of ``default`` decides how its text is read:
     a ``float`` is a duration in seconds, written as Go writes durations."""
     facts = {"meaning": meaning, "group": group, "takes": takes, "choices": choices}
-    return cast(T, attrs.field(default=default, metadata={_META: facts}))
+    return attrs.field(default=default, metadata={_META: facts})
 
 
 def flags_of(settings: type[Any]) -> tuple[Flag, ...]:

@@ -6,6 +6,7 @@ pass does all the writes it can, and a pass on a mapped world does none.
 
 import logging
 from collections.abc import Callable
+from random import Random
 
 from attrs import frozen
 
@@ -111,7 +112,7 @@ class NetworkReconciler:
         self.bridge.events.event(network, "Warning", reason, message)
 
 
-def network_controller(bridge: Bridge, settings: ControllerSettings) -> Controller:
+def network_controller(bridge: Bridge, settings: ControllerSettings, *, rng: Random | None = None) -> Controller:
     """The controller and its table of watches."""
     return Controller(
         "network",
@@ -121,6 +122,7 @@ def network_controller(bridge: Bridge, settings: ControllerSettings) -> Controll
             Watches(bridge.apinet, bridge.kinds.apinet_network, to_source(bridge, "Network")),
         ],
         settings=settings,
+        rng=rng,
     )
 
 

@@ -15,6 +15,8 @@ from apinetlet.flags import setting
 from reconcile import Seconds
 
 _GROUP = "Demo"
+_EXTRAS = {"rich": "tui", "jsonpatch": "server"}
+"""Which extra brings a module that the demo needs."""
 
 
 @frozen
@@ -24,7 +26,9 @@ class DemoSettings:
     once: bool = setting(False, "tell the story once and end; otherwise over and over until Ctrl-C", group=_GROUP)
     generation: str = setting("onmetal", "API generation to show", choices=tuple(GENERATIONS), group=_GROUP)
     pause: Seconds = setting(2.0, "to look at a step that reached its goal", group=_GROUP)
-    plain: bool = setting(False, "one table a step, nothing drawn over; without a terminal it is so anyway", group=_GROUP)
+    plain: bool = setting(
+        False, "one table a step, nothing drawn over; without a terminal it is so anyway", group=_GROUP
+    )
 
 
 def main(settings: DemoSettings) -> int:
@@ -33,10 +37,9 @@ def main(settings: DemoSettings) -> int:
     try:
         from apinetlet.demo import show
     except ModuleNotFoundError as error:
-        print(
-            f"apinetlet: the demo needs {error.name}, which is not installed: pip install 'apinetlet[tui,server]'",
-            file=sys.stderr,
-        )
+        if (extra := _EXTRAS.get((error.name or "").partition(".")[0])) is None:
+            raise
+        print(f"apinetlet: the demo needs {error.name}: pip install 'apinetlet[{extra}]'", file=sys.stderr)
         return 1
     try:
         return anyio.run(show.run, settings)

@@ -10,6 +10,7 @@ Core Events by default, as the rights of existing deployments allow; those of ``
 import asyncio
 import logging
 import socket
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import anyio
@@ -38,6 +39,10 @@ class RecorderSettings:
     """After a failure that may pass."""
 
 
+def _listed(resources: Iterable[Resource[Any]]) -> tuple[Resource[Any], ...]:
+    return tuple(resources)
+
+
 @define(eq=False)
 class EventRecorder:
     """Tells of objects on behalf of ``component``. A service: nothing is written before and after it runs.
@@ -47,7 +52,7 @@ class EventRecorder:
 
     client: Client
     component: str
-    resources: tuple[Resource[Any], ...] = field(default=(), converter=tuple)
+    resources: tuple[Resource[Any], ...] = field(default=(), converter=_listed)
     settings: RecorderSettings = field(factory=RecorderSettings)
     instance: str = field(factory=socket.gethostname)
     name: str = "events"
