@@ -206,7 +206,11 @@ class Cluster:
         return await self.apply(body, subresource="status", force=force)
 
     async def patch(self, obj: T, patch: Patch | None, *, subresource: str = "") -> T:
-        """Change part of an object. Nothing is sent if there is no patch, or ``obj`` already is as it wants."""
+        """Change part of an object. Nothing is sent if there is no patch, or the object already is as it wants.
+
+        Raises:
+            Conflict: another object has its name now, or the patch is guarded by a version that is no more.
+        """
         resource, meta = self._of(obj), _meta(obj)
         if patch is None:
             return obj
@@ -217,7 +221,7 @@ class Cluster:
         ):
             self._writing.note("patch", resource, meta.key, "suppressed", subresource, meta.resource_version)
             return obj
-        call = self.client.patch(resource, meta.key, patch, subresource=subresource)
+        call = self.client.patch(resource, meta.key, proof.meant_for(patch, meta.uid), subresource=subresource)
         return cast(T, await self._writing.send("patch", resource, meta.key, call, subresource, meta, _paths(patch)))
 
     async def patch_status(self, obj: T, patch: Patch | None) -> T:

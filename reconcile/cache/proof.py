@@ -1,4 +1,4 @@
-"""Whether a write would change nothing, so that it need not be sent.
+"""Whether a write would change nothing, so that it need not be sent, and what guards one that is sent.
 
 Only a proof counts. What was cut out of a kept document cannot prove anything: where that could matter, the answer is
 no, and the write is sent. Pure.
@@ -7,11 +7,12 @@ no, and the write is sent. Pure.
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import orjson
 
 from reconcile.cache.entry import Entry
 from reconcile.kube.fieldset import covers
-from reconcile.kube.patch import MergePatch, Patch, changes_nothing
+from reconcile.kube.patch import JsonPatch, MergePatch, Patch, changes_nothing
 
 
 def is_applied(entry: Entry | None, body: Mapping[str, Any], subresource: str = "") -> bool:
@@ -48,3 +49,11 @@ def guarded(patch: MergePatch, resource_version: str) -> MergePatch:
     if resource_version:
         head["resourceVersion"] = resource_version
     return MergePatch({**patch.value, "metadata": head} if head else patch.value)
+
+
+def meant_for(patch: Patch, uid: str) -> Patch:
+    """The same patch, refused if another object has the name now. A JSON patch says so itself, by a ``test``."""
+    if not uid or isinstance(patch, JsonPatch):
+        return patch
+    head = patch.value.get("metadata") or {}
+    return attrs.evolve(patch, value={**patch.value, "metadata": {**head, "uid": uid}})

@@ -22,7 +22,7 @@ from reconcile.cache.entry import Entry
 from reconcile.cache.informer import Informer
 from reconcile.core.clock import Seconds
 from reconcile.kube.client import Client
-from reconcile.kube.errors import AlreadyExists, Conflict, ConnectionFailed, KubeError, NotFound
+from reconcile.kube.errors import AlreadyExists, Conflict, ConnectionFailed, Invalid, KubeError, NotFound
 from reconcile.kube.journal import Outcome, Write, record
 from reconcile.kube.objects import ObjectKey, ObjectMeta
 from reconcile.kube.resource import Resource
@@ -55,6 +55,9 @@ class Writing:
         try:
             answer = await call
         except (KubeError, asyncio.CancelledError) as error:
+            if (conflict := _conflict_in(error)) is not None:
+                self.note(verb, resource, key, "conflict", subresource)
+                raise conflict from error
             outcome: Outcome = "conflict" if isinstance(error, (Conflict, AlreadyExists)) else "failed"
             if verb == "delete" and isinstance(error, NotFound):
                 self._own_delete(resource, last)
@@ -127,3 +130,12 @@ class Writing:
                 self._own_delete(resource, ObjectMeta(namespace=key.namespace, name=key.name))
             except KubeError:
                 pass  # its event follows, if it happened
+
+
+def _conflict_in(error: BaseException) -> Conflict | None:
+    """A patch meant for another object than the one that has the name is a conflict, though servers call it invalid."""
+    if not isinstance(error, Invalid) or all(cause.field != "metadata.uid" for cause in error.details.causes):
+        return None
+    return Conflict(
+        error.message, code=409, reason="Conflict", details=error.details, method=error.method, path=error.path
+    )

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from reconcile.cache.entry import Applied, Entry
-from reconcile.cache.proof import guarded, is_applied, is_met
+from reconcile.cache.proof import guarded, is_applied, is_met, meant_for
 from reconcile.kube.objects import decode_meta
 from reconcile.kube.patch import JsonPatch, MergePatch, StrategicPatch
 from tests.cache.things import raw
@@ -66,3 +66,12 @@ def test_a_guard_is_added_and_managed_fields_are_left_to_the_server() -> None:
     patch = MergePatch({"metadata": {"labels": {"a": "b"}, "managedFields": [{}]}, "spec": {}})
     assert guarded(patch, "5").value == {"metadata": {"labels": {"a": "b"}, "resourceVersion": "5"}, "spec": {}}
     assert guarded(MergePatch({"spec": {}}), "").value == {"spec": {}}
+
+
+@pytest.mark.pain(23)
+def test_a_patch_names_the_object_it_is_meant_for() -> None:
+    named = {"metadata": {"labels": {"a": "b"}, "uid": "u"}, "spec": None}
+    assert meant_for(MergePatch({"metadata": {"labels": {"a": "b"}}, "spec": None}), "u") == MergePatch(named)
+    assert meant_for(StrategicPatch({}), "u") == StrategicPatch({"metadata": {"uid": "u"}})
+    assert meant_for(JsonPatch([]), "u") == JsonPatch([])
+    assert meant_for(MergePatch({}), "") == MergePatch({})

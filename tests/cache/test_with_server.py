@@ -14,7 +14,7 @@ from reconcile.cache.cluster import Cluster
 from reconcile.cache.table import Index
 from reconcile.cache.watched import Watched
 from reconcile.kube import finalizers
-from reconcile.kube.errors import NotFound
+from reconcile.kube.errors import Conflict, NotFound
 from reconcile.kube.kinds import CONFIG_MAP
 from reconcile.kube.objects import Object, ObjectKey
 from reconcile.kube.patch import MergePatch
@@ -144,6 +144,19 @@ async def test_the_last_finalizer_takes_the_object_out_of_the_store() -> None:
         assert cluster.store(CONFIG_MAP).keys() == []
         await asyncio.sleep(60)
         assert cluster.informer(CONFIG_MAP).relists == {"start": 1}
+
+
+@pytest.mark.pain(23)
+async def test_a_patch_for_an_object_does_not_change_the_next_one_of_its_name() -> None:
+    async with ApiServer() as server, a_cluster(server) as cluster:
+        old = await cluster.apply(a_map("a"))
+        other = server.client()
+        await other.delete(CONFIG_MAP, ObjectKey("default", "a"))
+        await other.create(CONFIG_MAP, a_map("a"))
+        with pytest.raises(Conflict):
+            await cluster.patch(old, MergePatch({"data": {"x": "y"}}))
+        assert stored(server)["default/a"].get("data", {}) == {}
+        assert cluster.writes["patch", "conflict"] == 1
 
 
 @pytest.mark.pain(9)
