@@ -5,12 +5,14 @@ from reconcile.core.clock import Seconds, boottime, now, utc
 from reconcile.core.queue import QueueClosed, QueueObserver, QueueSnapshot, WorkQueue
 from reconcile.core.schedule import LOW, NORMAL, Schedule, Scheduled, Work
 from reconcile.core.service import Draining, NotStarted, Service, ServiceEnded, ServiceStuck, serving
+from reconcile.core.watchdog import LoopWatchdog
 
 __all__ = [
     "LOW",
     "NORMAL",
     "Backoff",
     "Draining",
+    "LoopWatchdog",
     "NotStarted",
     "QueueClosed",
     "QueueObserver",

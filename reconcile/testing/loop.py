@@ -139,6 +139,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _permute_tasks(self, rng: random.Random) -> None:
         handles = list(self._ready)
         places = [place for place, handle in enumerate(handles) if _is_task_step(handle)]
+        if len(places) < 2:  # nothing to draw: a stray wake-up from a thread must not use up the seed
+            return
         for place, source in zip(places, rng.sample(places, len(places)), strict=True):
             self._ready[place] = handles[source]
 
