@@ -1,8 +1,8 @@
 """Tells what blocks the event loop.
 
 A thread knocks on the loop again and again. An answer that takes long is lag; one that takes longer than the limit
-means that some code holds the loop, and the thread logs where the loop's thread stands, while it stands there: once when
-the limit is passed, and once more with the duration when the loop is free again.
+means that some code holds the loop, and the thread logs where the loop's thread stands, while it stands there: once
+when the limit is passed, and once more with the duration when the loop is free again.
 
 Code that holds the interpreter's lock holds up this thread too. It is then reported late, at the first line after it.
 """
