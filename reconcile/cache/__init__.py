@@ -1,10 +1,11 @@
 """A local copy that is always some true past."""
 
+from reconcile.cache.audience import Handler, Subscription
 from reconcile.cache.change import Change
 from reconcile.cache.cluster import Cluster, ClusterSettings, UndeclaredKind
 from reconcile.cache.follower import FollowerSettings
-from reconcile.cache.informer import Informer, InformerSettings, NotSynced, Subscription
-from reconcile.cache.reflector import ReflectorSettings, State
+from reconcile.cache.informer import Informer, InformerSettings, NotSynced
+from reconcile.cache.steps import ReflectorSettings, State
 from reconcile.cache.store import Store, UnknownIndex
 from reconcile.cache.table import Index
 from reconcile.cache.watched import Watched
@@ -14,6 +15,7 @@ __all__ = [
     "Cluster",
     "ClusterSettings",
     "FollowerSettings",
+    "Handler",
     "Index",
     "Informer",
     "InformerSettings",

@@ -24,8 +24,9 @@ import orjson
 
 from reconcile.cache.change import Change
 from reconcile.cache.entry import EntryReader
-from reconcile.cache.reflector import AskKind, Effect, List, Pause, Reflector, State, Watch
+from reconcile.cache.reflector import Reflector
 from reconcile.cache.staging import Staging
+from reconcile.cache.steps import AskKind, Effect, List, Pause, State, Watch
 from reconcile.cache.store import Store
 from reconcile.cache.watched import Watched, rule_for
 from reconcile.core.clock import Seconds, now

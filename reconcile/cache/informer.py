@@ -1,8 +1,7 @@
 """Keeps the copy of one declared kind current, and tells handlers what changed.
 
-A handler is called in the same step in which the store changes, so it must not wait: it marks what is to be done. One
-that raises is named in the log and stops neither the others nor the informer. Who comes late is first told what is
-there. Several namespaces are followed one by one and are one store.
+A handler must not wait: it marks what is to be done (``audience.py``). Several namespaces are followed one by one
+(``follower.py``) and are one store. An own write that the watch does not show in time makes all be listed.
 
 The informer never gives up: a server that is down, a kind that is missing, a right that was taken away show in
 ``state``, ``last_error`` and ``staleness``, and end when they end. Only a start can fail, with its reason.
@@ -12,29 +11,31 @@ import asyncio
 import logging
 import math
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeVar
 
 import anyio
 import attrs
 from anyio.abc import TaskStatus
 
-from reconcile.cache.change import Change
+from reconcile.cache.audience import Audience, Handler, Subscription
 from reconcile.cache.entry import Entry
 from reconcile.cache.faults import Faults
 from reconcile.cache.follower import REFUSED, Follower, FollowerSettings
-from reconcile.cache.reflector import Reflector, ReflectorSettings, State
+from reconcile.cache.reflector import Reflector
+from reconcile.cache.steps import ReflectorSettings, State
 from reconcile.cache.store import Store
 from reconcile.cache.watched import Watched
 from reconcile.core.clock import Seconds, now
 from reconcile.kube.client import Client
 from reconcile.kube.objects import ObjectMeta
 
+__all__ = ["Handler", "Informer", "InformerSettings", "NotSynced", "Subscription", "plainly"]
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-Handler: TypeAlias = Callable[[Change[T]], None]
 
 
 class NotSynced(Exception):
@@ -55,35 +56,6 @@ class InformerSettings:
     """How often in a row a start may be forbidden before it fails: some seconds."""
     sync_timeout: Seconds | None = None
     """How long a start may take; ``None``: it tries on, and readiness tells why it is not done."""
-
-
-@attrs.define(eq=False)
-class Subscription(Generic[T]):
-    """One handler's place in line."""
-
-    handler: Handler[T]
-    name: str
-    _remove: Callable[["Subscription[T]"], None] = attrs.field(repr=False)
-    _told: asyncio.Event = attrs.field(init=False, factory=asyncio.Event, repr=False)
-
-    @property
-    def is_current(self) -> bool:
-        """Whether it has been told all that was there when it came."""
-        return self._told.is_set()
-
-    async def current(self) -> None:
-        """Wait until it has."""
-        await self._told.wait()
-
-    def cancel(self) -> None:
-        """Hear no more."""
-        self._remove(self)
-
-
-@attrs.define(eq=False)
-class _Waiter(Generic[T]):
-    predicate: Callable[[Store[T]], bool]
-    met: asyncio.Future[None]
 
 
 class Informer(Generic[T]):
@@ -113,8 +85,7 @@ class Informer(Generic[T]):
             typed_limit=settings.typed_limit,
             overlay_ttl=settings.overlay_ttl,
         )
-        self.faults = Faults()
-        """How often each handler failed."""
+        self._audience = Audience(self.store, settings.follower.slice_changes)
         known = set() if without_watch_list is None else without_watch_list
         rng = rng or random.Random()
         self._followers = [
@@ -126,16 +97,12 @@ class Informer(Generic[T]):
                 self.reader,
                 self.store,
                 settings.follower,
-                self._deliver,
+                self._audience.tell,
                 self._moved,
             )
             for namespace in watched.scopes
         ]
-        self._subscriptions: list[Subscription[T]] = []
-        self._late: deque[Subscription[T]] = deque()
-        self._waiters: list[_Waiter[T]] = []
         self._something_moved = asyncio.Event()
-        self._came_late = asyncio.Event()
         self._wrote = asyncio.Event()
 
     # running
@@ -150,7 +117,7 @@ class Informer(Generic[T]):
             async with anyio.create_task_group() as tasks:
                 for follower in self._followers:
                     tasks.start_soon(follower.run, name=f"follow {self.name} {follower.namespace or '*'}")
-                tasks.start_soon(self._replay, name=f"tell late handlers of {self.name}")
+                tasks.start_soon(self._audience.run, name=f"tell late handlers of {self.name}")
                 tasks.start_soon(self._doubt, name=f"hold own writes of {self.name}")
                 await self.synced(self.settings.sync_timeout)
                 task_status.started()
@@ -176,17 +143,8 @@ class Informer(Generic[T]):
             TimeoutError: it was not, in time.
             Exception: whatever the predicate raises.
         """
-        if predicate(self.store):
-            return
-        waiter = _Waiter(predicate, asyncio.get_running_loop().create_future())
-        self._waiters.append(waiter)
-        try:
-            with anyio.move_on_after(timeout) as limit:
-                await waiter.met
-            if limit.cancelled_caught:
-                raise TimeoutError(f"{self.name} was not as expected within {timeout:g} s (it is {self.state})")
-        finally:
-            self._waiters.remove(waiter)
+        if not await self._audience.until(predicate, timeout):
+            raise TimeoutError(f"{self.name} was not as expected within {timeout:g} s (it is {self.state})")
 
     # who wants to know
 
@@ -195,25 +153,16 @@ class Informer(Generic[T]):
 
         ``name`` is for the log; the function's own by default.
         """
-        function = getattr(handler, "func", handler)  # of a partial
-        name = name or getattr(function, "__qualname__", type(handler).__qualname__)
-        subscription = Subscription(handler, name, self._remove)
-        self._subscriptions.append(subscription)
-        if len(self.store):
-            self._late.append(subscription)
-            self._came_late.set()
-        else:
-            subscription._told.set()
-        return subscription
+        return self._audience.add(handler, name)
 
     def own(self, entry: Entry) -> None:
         """The answer to a write of ours: into the store, and to the handlers."""
-        self._deliver(self.store.own(entry, now()))
+        self._audience.tell(self.store.own(entry, now()))
         self._wrote.set()
 
     def own_delete(self, last: ObjectMeta) -> None:
         """What we deleted is gone."""
-        self._deliver(self.store.own_delete(last, now()))
+        self._audience.tell(self.store.own_delete(last, now()))
         self._wrote.set()
 
     # how it goes
@@ -240,6 +189,11 @@ class Informer(Generic[T]):
         """
         heard = (f.heard_at if self._has_synced(f) else -math.inf for f in self._followers)
         return at - min(heard)
+
+    @property
+    def faults(self) -> Faults:
+        """How often each handler failed, by name."""
+        return self._audience.faults
 
     @property
     def relists(self) -> Counter[str]:
@@ -270,60 +224,9 @@ class Informer(Generic[T]):
         is_missing = follower.reflector.state is State.WAITING_FOR_KIND
         return follower.is_synced or (self.watched.optional and is_missing)
 
-    # telling
-
-    def _deliver(self, changes: Iterable[Change[T]]) -> None:
-        """Tell every handler, and whoever waits for the store."""
-        told = False
-        for change in changes:
-            told = True
-            for subscription in self._subscriptions:
-                self._tell(subscription, change)
-        if told and self._waiters:
-            self._look()
-
-    def _tell(self, subscription: Subscription[T], change: Change[T]) -> None:
-        try:
-            subscription.handler(change)
-        except Exception as error:
-            facts = {"cluster": self.cluster, "resource": self.watched.resource.name, "object": change.key}
-            self.faults.note(logger, "a handler failed at a change", subscription.name, error, **facts)
-
-    def _look(self) -> None:
-        for waiter in self._waiters:
-            if waiter.met.done():
-                continue
-            try:
-                if waiter.predicate(self.store):
-                    waiter.met.set_result(None)
-            except Exception as error:
-                waiter.met.set_exception(error)
-
     def _moved(self) -> None:
         moved, self._something_moved = self._something_moved, asyncio.Event()
         moved.set()
-
-    def _remove(self, subscription: Subscription[T]) -> None:
-        if subscription in self._subscriptions:
-            self._subscriptions = [one for one in self._subscriptions if one is not subscription]
-
-    # beside the following
-
-    async def _replay(self) -> None:
-        """Tell late handlers what is there, in slices."""
-        while True:
-            await self._came_late.wait()
-            self._came_late.clear()
-            while self._late:
-                subscription = self._late.popleft()
-                for number, key in enumerate(self.store.keys(), 1):
-                    if (entry := self.store.entry(key)) is not None and subscription in self._subscriptions:
-                        resource, structure = self.watched.resource, self.store.structure
-                        change = Change(self.cluster, resource, None, entry, initial=True, structure=structure)
-                        self._tell(subscription, change)
-                    if number % self.settings.follower.slice_changes == 0:
-                        await asyncio.sleep(0)
-                subscription._told.set()
 
     async def _doubt(self) -> None:
         """List again when the watch has not shown in time what we wrote."""

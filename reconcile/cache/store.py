@@ -219,7 +219,7 @@ class Store(Generic[T]):
         pairs = staging.differences()
         self._tables[namespace] = staging.table
         self._everywhere = self._tables.get("")
-        return (self._change(old, new, initial=initial) for old, new in pairs)
+        return (self.change(old, new, initial=initial) for old, new in pairs)
 
     # what we did ourselves
 
@@ -271,6 +271,10 @@ class Store(Generic[T]):
         """When the next own write will have been held long enough."""
         return self._overlay.next_expiry()
 
+    def change(self, old: Entry | None, new: Entry | None, *, is_own: bool = False, initial: bool = False) -> Change[T]:
+        """A change of this store, whoever tells it."""
+        return Change(self.cluster, self.resource, old, new, is_own, initial, self.structure)
+
     # the one place where things change
 
     def _table(self, namespace: str) -> Table | None:
@@ -282,17 +286,12 @@ class Store(Generic[T]):
             return []
         table.put(entry, self._values(entry))
         if old is not None and old.meta.uid != entry.meta.uid:
-            return [self._change(old, None, is_own=is_own), self._change(None, entry, is_own=is_own)]
-        return [self._change(old, entry, is_own=is_own)]
+            return [self.change(old, None, is_own=is_own), self.change(None, entry, is_own=is_own)]
+        return [self.change(old, entry, is_own=is_own)]
 
     def _pop(self, table: Table, old: Entry, *, is_own: bool = False) -> builtins.list[Change[T]]:
         table.pop(old.key)
-        return [self._change(old, None, is_own=is_own)]
-
-    def _change(
-        self, old: Entry | None, new: Entry | None, *, is_own: bool = False, initial: bool = False
-    ) -> Change[T]:
-        return Change(self.cluster, self.resource, old, new, is_own, initial, self.structure)
+        return [self.change(old, None, is_own=is_own)]
 
     def _values(self, entry: Entry) -> Values:
         if not self._indexes:

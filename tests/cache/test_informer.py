@@ -16,7 +16,7 @@ import pytest
 from reconcile.cache.change import Change
 from reconcile.cache.follower import FollowerSettings
 from reconcile.cache.informer import Informer, InformerSettings, NotSynced
-from reconcile.cache.reflector import ReflectorSettings, State
+from reconcile.cache.steps import ReflectorSettings, State
 from reconcile.cache.table import Index
 from reconcile.cache.watched import Watched
 from reconcile.core.clock import now

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from reconcile.cache.reflector import AskKind, Effect, List, Pause, Reflector, ReflectorSettings, State, Step, Watch
+from reconcile.cache.reflector import Reflector
+from reconcile.cache.steps import AskKind, Effect, List, Pause, ReflectorSettings, State, Step, Watch
 from reconcile.kube import errors
 
 PAGES = ReflectorSettings(watch_list=False)
