@@ -147,7 +147,7 @@ class Follower(Generic[T]):
         if not step.continue_ or self._staging is None:
             self._staging = self.store.stage(self.namespace)
         page = read_page(await self._body(request), self.watched.resource.name)
-        self._heard()
+        self.refusals = 0
         page.items.reverse()
         while page.items:  # what has been read is let go of
             raw = page.items.pop()
@@ -166,10 +166,14 @@ class Follower(Generic[T]):
         )
         stream = await self.client.open(request, timeout=self.settings.open_timeout)
         try:
+            if self.reflector.step is not step:  # meanwhile a list was asked for
+                return
             self.reflector.opened(now())
-            self._heard()
+            self.refusals = 0
             if step.lists:
                 self._staging = self.store.stage(self.namespace)
+            else:
+                self._heard()
             self._show()
             await self._read(stream)
         finally:
@@ -195,7 +199,8 @@ class Follower(Generic[T]):
                     self._bad("cut", "the watch ended within a line", bytes=lines.held_bytes)
                 reflector.closed(now())
                 return
-            self._heard()
+            if not step.lists:
+                self._heard()
             for line in lines.feed(data):
                 effect = self._event(decode_event(line, about=self.watched.resource.name))
                 if effect is Effect.STOP:
@@ -212,6 +217,7 @@ class Follower(Generic[T]):
             served = _serves(await self._body(HttpRequest("GET", path)), resource.plural)
         except NotFound:
             served = False
+        self.refusals = 0
         self._heard()
         await self._act(self.reflector.kind_is(served, now()))
 
@@ -298,6 +304,7 @@ class Follower(Generic[T]):
                 await asyncio.sleep(0)
         if effect is Effect.TAKE:
             self.is_synced = True
+            self._heard()
             self._show()  # a stream may go on for minutes after its list
 
     # how it goes
@@ -311,7 +318,6 @@ class Follower(Generic[T]):
 
     def _heard(self) -> None:
         self.heard_at = now()
-        self.refusals = 0
 
     def _show(self) -> None:
         """Say it once when the state has changed."""

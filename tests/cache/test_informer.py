@@ -565,6 +565,51 @@ async def test_own_writes_that_the_watch_never_shows_lead_to_a_list_that_is_late
         assert informer.relists["unconfirmed"] == 1
 
 
+async def test_a_list_may_be_asked_for_at_any_moment() -> None:
+    server = FakeServer()
+    server.put("a")
+    informer = an_informer(server)
+    async with running(informer):
+        [follower] = informer._followers
+        server.next("watch", lambda request: follower.relist("while a watch is being opened"))
+        server.streams[0].end()
+        await asyncio.sleep(10)
+        server.put("a")
+        await settled()
+        assert versions(informer) == truth(server)
+        assert informer.relists["while a watch is being opened"] == 1
+        assert server.streams[1].is_closed
+        server.next("watch", ConnectionFailed("refused", sent=False))
+        server.streams[-1].tear()
+        await settled()
+        follower.relist("in a pause")
+        await asyncio.sleep(10)
+        follower.relist("while it is watched")
+        follower.relist("while it is listed")
+        await settled()
+        assert informer.relists["in a pause"] == informer.relists["while it is watched"] == 1
+        assert informer.relists["while it is listed"] == 0
+        server.put("b")
+        await settled()
+        assert versions(informer) == truth(server)
+
+
+@pytest.mark.pain(2)
+async def test_a_list_that_does_not_come_to_its_end_does_not_make_the_copy_look_fresh() -> None:
+    server = FakeServer()
+    server.put("a")
+    informer = an_informer(server)
+    async with running(informer):
+        endless = [FakeStream() for _ in range(3)]
+        server.next("watch", *endless)
+        server.next("list", *[ConnectionFailed("refused", sent=False)] * 100)
+        informer._followers[0].relist("test")
+        for second in range(9):
+            endless[0].send("ADDED", server.objects["default", "a"])
+            await asyncio.sleep(1)
+            assert informer.staleness(now()) == second + 1
+
+
 @pytest.mark.pain(7)
 async def test_handlers_hear_of_an_own_write_at_once_and_not_again_from_the_watch() -> None:
     server = FakeServer()
