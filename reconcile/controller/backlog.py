@@ -20,7 +20,7 @@ from reconcile.controller.context import running_pass
 from reconcile.controller.history import History, Pass, Why
 from reconcile.controller.observer import ControllerObserver
 from reconcile.controller.outcome import BackOff, Forget, Later, Next, Outcome, Soon, WaitForChange
-from reconcile.controller.selftrigger import OwnWrites, SelfTrigger
+from reconcile.controller.selftrigger import SelfTrigger
 from reconcile.controller.settings import ControllerSettings
 from reconcile.core.backoff import TokenBucket
 from reconcile.core.clock import Seconds, now, utc
@@ -71,10 +71,7 @@ class Backlog(Generic[K]):
     _pending: Pending[K] = attrs.field(init=False, factory=Pending)
     _running: dict[K, _Running[K]] = attrs.field(init=False, factory=dict)
     _trouble: dict[K, _Trouble] = attrs.field(init=False, factory=dict)
-    _slowed: dict[K, Seconds] = attrs.field(init=False, factory=dict)
-    """Keys that trigger themselves, and until when their own doing is not enough to run them."""
     _timers: dict[K, _Timer] = attrs.field(init=False, factory=dict)
-    _written: OwnWrites[K] = attrs.field(init=False, factory=OwnWrites)
     _bucket: TokenBucket | None = attrs.field(init=False, default=None)
     _series: str = attrs.field(init=False)
     _count: int = attrs.field(init=False, default=0)
@@ -100,7 +97,7 @@ class Backlog(Generic[K]):
         if change.is_own and run is not None and run.controller == self.name:
             # it comes on the way of the write's answer, before the journal tells the write
             version = change.new.meta.resource_version if change.new is not None else ""
-            self._written.note(run.key, change.cluster, change.resource.name, change.key, version)
+            self.self_trigger.written.note(run.key, change.cluster, change.resource.name, change.key, version)
         self._note(key, cause_of(change, at=now(), priority=priority))
 
     def ask(self, key: K, kind: Kind, reason: str = "", priority: int = NORMAL) -> None:
@@ -109,24 +106,21 @@ class Backlog(Generic[K]):
 
     def _note(self, key: K, cause: Cause) -> None:
         running = self._running.get(key)
-        if running is None and key in self._trouble and cause.is_news(self._written.by(key)):
+        if running is None and key in self._trouble and cause.is_news(self.self_trigger.written.by(key)):
             del self._trouble[key]
         self._pending.note(key, cause)
         if running is not None:
             running.deferred = cause.priority if running.deferred is None else max(running.deferred, cause.priority)
         elif key not in self._trouble:
-            after = self._patience(key, (cause,)) if self._slowed else 0.0
-            self.queue.add(key, after=after, priority=cause.priority)
+            self.queue.add(key, after=self._patience(key, (cause,)), priority=cause.priority)
 
     def _patience(self, key: K, causes: tuple[Cause, ...]) -> Seconds:
         """How long these causes leave a key alone that triggers itself."""
-        if (until := self._slowed.get(key)) is None or any(cause.is_order for cause in causes):
+        rest = self.self_trigger.rest(key, now())
+        if not rest or any(cause.is_order for cause in causes):
             return 0.0
-        rest = max(0.0, until - now())
-        if not any(cause.is_news(self._written.are_ours) for cause in causes):
-            return rest
-        # another key's write, whose answer is still on its way, looks like news: a moment later it does not
-        return min(rest, self.settings.self_trigger_delay)
+        # a write of another key, whose answer is still on its way, looks like news: a moment later it does not
+        return min(rest, self.self_trigger.base) if self.self_trigger.is_news(causes) else rest
 
     def put_back(self, key: K, after: Seconds = 0.0) -> None:
         """A key was taken but is not run now."""
@@ -139,8 +133,8 @@ class Backlog(Generic[K]):
     def begin(self, key: K) -> Pass[K] | None:
         """A worker has taken the key; ``end`` or ``abandon`` must follow. ``None``: not yet, and it is put back."""
         time = now()
-        if key in self._slowed and self._is_only_ours(key, time):
-            self.put_back(key, after=self._slowed[key] - time)
+        if (rest := self.self_trigger.rest(key, time)) and self._is_only_ours(key, time):
+            self.put_back(key, after=rest)
             return None
         causes = self._pending.take(key)
         if (trouble := self._trouble.get(key)) is not None and trouble.due <= time + _CLOSE:
@@ -149,7 +143,7 @@ class Backlog(Generic[K]):
             del self._timers[key]
             causes += (Cause("timer", timer.due, timer.priority),)
         self._count += 1
-        run = Pass(f"{self._series}-{self._count}", self.name, key, utc(), causes)
+        run = Pass(self._series, self._count, self.name, key, utc(), causes)
         priority = max((cause.priority for cause in causes), default=NORMAL)
         self._running[key] = _Running(run, time, priority)
         changes = [cause.at for cause in causes if cause.kind == "change"]
@@ -166,10 +160,11 @@ class Backlog(Generic[K]):
         run.result = outcome.label
         run.error = "" if outcome.error is None else f"{type(outcome.error).__name__}: {outcome.error}"
         for write in run.writes:
-            self._written.note_write(key, write)
+            self.self_trigger.written.note_write(key, write)
         pending = self._pending.of(key)
-        slow = self._watch_for_loops(run, pending)
-        is_news = any(cause.is_news(self._written.by(key)) for cause in pending)
+        self._warn_of_loops(run)
+        is_news = bool(pending) and any(cause.is_news(self.self_trigger.written.by(key)) for cause in pending)
+        slow = self._patience(key, pending)
         run.then = self._plan(running, outcome.then, is_news=is_news, slow=slow)
         self.queue.done(key)
         self._log(run, outcome)
@@ -225,21 +220,9 @@ class Backlog(Generic[K]):
             self.queue.observer.retried(delay)
         return f"again in {delay:.3g} s" + (f" after {trouble.failures} failures" if trouble.failures else "")
 
-    def _watch_for_loops(self, run: Pass[K], pending: tuple[Cause, ...]) -> Seconds:
-        """How long what we triggered ourselves has to wait."""
-        if not run.writes:
-            self.self_trigger.forget(run.key)
-            self._slowed.pop(run.key, None)
-            return 0.0
-        news = any(cause.is_news(self._written.are_ours) for cause in run.causes)
-        # what a timer or a retry would have run anyway was not triggered by a write
-        is_own = not news and bool(run.causes) and all(cause.is_change for cause in run.causes)
-        flapping = self.self_trigger.passed(run.key, is_own=is_own, is_foreign=news, writes=run.writes)
-        if flapping is None:
-            self._slowed.pop(run.key, None)
-            return 0.0
-        self._slowed[run.key] = now() + flapping.delay
-        if flapping.is_new:
+    def _warn_of_loops(self, run: Pass[K]) -> None:
+        flapping = self.self_trigger.passed(run.key, run.causes, run.writes, now())
+        if flapping is not None and flapping.is_new:
             self.observer.flapping(self.name)
             logger.warning(
                 "a controller keeps answering its own writes: controller=%s key=%s reconciles=%d paths=%s",
@@ -248,17 +231,16 @@ class Backlog(Generic[K]):
                 flapping.passes,
                 "; ".join(flapping.paths),
             )
-        return self._patience(run.key, pending)
 
     def _is_only_ours(self, key: K, time: Seconds) -> bool:
-        """Whether nothing but own writes asks for a key that is to be slowed down."""
+        """Whether nothing but own writes asks for a key."""
         causes, timer = self._pending.of(key), self._timers.get(key)
         return (
-            time < self._slowed[key]
-            and (timer is None or timer.due > time + _CLOSE)
+            (timer is None or timer.due > time + _CLOSE)
             and key not in self._trouble
             and bool(causes)
-            and not any(cause.is_order or cause.is_news(self._written.are_ours) for cause in causes)
+            and all(cause.is_change for cause in causes)
+            and not self.self_trigger.is_news(causes)
         )
 
     def _log(self, run: Pass[K], outcome: Outcome) -> None:
@@ -267,10 +249,8 @@ class Backlog(Generic[K]):
             is_new = not any(earlier.error == run.error for earlier in before)
             logger.log(
                 outcome.level,
-                "reconciled: controller=%s key=%s reconcile_id=%s result=%s seconds=%.3f then=%r%s",
-                self.name,
-                run.key,
-                run.id,
+                "reconciled: %s result=%s seconds=%.3f then=%r%s",
+                run.name,
                 run.result,
                 run.seconds,
                 run.then,

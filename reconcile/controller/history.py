@@ -25,8 +25,8 @@ WRITES: Final = 64
 class Pass(Generic[K]):
     """One call of the reconciler. ``seconds`` and ``result`` are set when it ends."""
 
-    id: str
-    """As in the logs: ``reconcile_id``."""
+    series: str
+    number: int
     controller: str
     key: K
     started: dt.datetime
@@ -39,6 +39,16 @@ class Pass(Generic[K]):
     error: str = ""
     then: str = ""
     """What happens to the key next."""
+
+    @property
+    def id(self) -> str:
+        """As in the logs: ``reconcile_id``."""
+        return f"{self.series}-{self.number}"
+
+    @property
+    def name(self) -> str:
+        """Which controller, key and pass, for a log line."""
+        return f"controller={self.controller} key={self.key} reconcile_id={self.id}"
 
     def note_write(self, write: Write) -> None:
         """Remember a write of this pass."""

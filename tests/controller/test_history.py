@@ -12,7 +12,7 @@ NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
 def a_pass(key: str, number: int = 1, *causes: Cause) -> Pass[str]:
-    return Pass(f"x-{number}", "widgets", key, NOON, causes, seconds=0.25, result="success", then="done")
+    return Pass("x", number, "widgets", key, NOON, causes, seconds=0.25, result="success", then="done")
 
 
 def sized(version: int) -> Cause:
@@ -63,7 +63,7 @@ def test_a_pass_keeps_a_bounded_number_of_writes() -> None:
 def test_why_tells_the_story_of_a_key() -> None:
     told = a_pass("a", 1, sized(1))
     told.note_write(write("b", 2, paths=("spec.x",)))
-    running = Pass("x-2", "widgets", "a", NOON, (Cause("timer", 0.0),))
+    running = Pass("x", 2, "widgets", "a", NOON, (Cause("timer", 0.0),))
     why = Why("widgets", "a", (told,), running, (Cause("requested", 0.0, reason="by hand"),), due_in=2.0, failures=0)
     assert str(why) == (
         "widgets a: next run in 2.0 s, 0 failures in a row\n"
