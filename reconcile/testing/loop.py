@@ -21,6 +21,7 @@ import datetime as dt
 import math
 import random
 import selectors
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -187,7 +188,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _has_thread_jobs(self) -> bool:
         if self._thread_limiter is None:
-            self._thread_limiter = anyio.to_thread.current_default_thread_limiter()
+            self._thread_limiter = _thread_limiter()
         return self._jobs > 0 or self._thread_limiter.borrowed_tokens > 0
 
     def _task_lines(self) -> list[str]:
@@ -211,6 +212,18 @@ class _Selector(selectors.DefaultSelector):
             self._poll()
             return super().select(0)
         return self._wait(super().select, len(self.get_map()) - 1, timeout)
+
+
+def _thread_limiter() -> anyio.CapacityLimiter:
+    """That of anyio for the running loop. It asks sniffio, if there is one, which knows nothing outside of a task."""
+    sniffio: Any = sys.modules.get("sniffio")
+    if sniffio is None:
+        return anyio.to_thread.current_default_thread_limiter()
+    known, sniffio.thread_local.name = sniffio.thread_local.name, "asyncio"
+    try:
+        return anyio.to_thread.current_default_thread_limiter()
+    finally:
+        sniffio.thread_local.name = known
 
 
 def _is_task_step(handle: asyncio.Handle) -> bool:
