@@ -4,12 +4,13 @@ Pure. Source of the texts: apiserver, ``endpoints/handlers/rest.go``, and Go's J
 """
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import orjson
 
 from reconcile.kube.request import HttpRequest
-from reconcile.testing.apiserver import content
+from reconcile.testing.apiserver import content, times
 from reconcile.testing.apiserver.content import misfit
 from reconcile.testing.apiserver.failure import (
     Document,
@@ -20,11 +21,13 @@ from reconcile.testing.apiserver.failure import (
     invalid_value,
 )
 from reconcile.testing.apiserver.metadata import shape_fault
+from reconcile.testing.apiserver.rules import base64_problem
 from reconcile.testing.apiserver.schema import Schema
 from reconcile.testing.apiserver.strategy import Kind
 
 _STRUCT = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _EXCERPT = 30
+Blame: TypeAlias = Callable[[Document], str]
 
 
 def body(request: HttpRequest, kind: Kind) -> Document:
@@ -111,23 +114,27 @@ def check_types(kind: Kind, document: Document) -> None:
         raise _cannot_handle(kind, kind.resource.kind, kind.resource.version, problem)
 
 
-def check_patched(kind: Kind, document: Document) -> None:
-    """The same for what a patch made of a document.
+def check_patched(kind: Kind, document: Document, blame: Blame) -> None:
+    """The same for what a patch made of a document; ``blame`` says how the answer shows it.
 
     Raises:
         Failure: 422, for the patch is to blame.
     """
     problem = type_problem(kind, document)
     if problem:
-        raise _bad_patch(kind, document, problem)
+        raise _bad_patch(blame(document), problem)
     head = kind.resource.api_version, kind.resource.kind
     if kind.custom and (document.get("apiVersion"), document.get("kind")) != head:
         raise wrong_kind(kind, document)
 
 
-def _bad_patch(kind: Kind, document: Document, problem: str) -> Failure:
-    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS if kind.custom else 0).decode()
-    return invalid(GroupName("", ""), "", [invalid_value("patch", text, problem)])
+def _bad_patch(shown: str, problem: str) -> Failure:
+    return invalid(GroupName("", ""), "", [invalid_value("patch", shown, problem)])
+
+
+def blame_result(kind: Kind, document: Document) -> str:
+    """What a JSON or merge patch led to, as the answer shows it."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS if kind.custom else 0).decode()
 
 
 def wrong_kind(kind: Kind, document: Document) -> Failure:
@@ -142,12 +149,12 @@ def wrong_kind(kind: Kind, document: Document) -> Failure:
     return invalid(GroupName(group, str(name)), (document.get("metadata") or {}).get("name") or "", faults)
 
 
-def strict_failure(kind: Kind, problems: list[str], patched: Document | None) -> Failure:
-    """The answer to a body with fields too many, under strict validation; ``patched`` if a patch is to blame."""
+def strict_failure(kind: Kind, problems: list[str], shown: str | None) -> Failure:
+    """The answer to a body with fields too many, under strict validation; ``shown`` if a patch is to blame."""
     text = f"strict decoding error: {', '.join(problems)}"
-    if patched is None:
+    if shown is None:
         return _cannot_handle(kind, kind.resource.kind, kind.resource.version, text)
-    return _bad_patch(kind, patched, text)
+    return _bad_patch(shown, text)
 
 
 def twice(raw: bytes) -> list[str]:
@@ -186,23 +193,41 @@ def type_problem(kind: Kind, document: Document) -> str:
     return problem
 
 
-def _mistyped(schema: Schema, value: Any, struct: str, path: str) -> str:
-    """The first field below a struct that is of another type than it is declared."""
+def _mistyped(schema: Schema, value: Document, struct: str, path: str) -> str:
+    """The first field below a struct that Go cannot decode."""
     for name, child in schema.fields.items():
         one = value.get(name)
         if name == "metadata" or one is None:
             continue
-        go_type = _GO_TYPES.get(child.type)
-        where = f"{struct}.{path}{name}"
-        if go_type is not None and not isinstance(one, go_type[1]):
-            return misfit(one, go_type[0], where)
-        if child.type == "object" and not child.fields and child.rest is not None and child.rest.type == "string":
-            if not isinstance(one, dict):
-                return misfit(one, "map[string]string", where)
-            wrong = next((text for text in one.values() if not isinstance(text, str) and text is not None), None)
-            if wrong is not None:
-                return misfit(wrong, "string", where)
+        problem = _misfit_of(child, one, f"{struct}.{path}{name}")
+        if not problem and isinstance(one, dict) and child.fields:
+            # Go names the struct that holds the field, and the path from the root
+            problem = _mistyped(child, one, f"{struct}{name[0].upper()}{name[1:]}", f"{path}{name}.")
+        if problem:
+            return problem
     return ""
 
 
-_GO_TYPES: dict[str, tuple[str, type]] = {"string": ("string", str), "boolean": ("bool", bool)}
+def _misfit_of(schema: Schema, value: Any, where: str) -> str:
+    form = schema.rules.get("format", "")
+    wanted = _GO_TYPES.get(schema.type)
+    if wanted is not None and (not isinstance(value, wanted[1]) or (wanted[1] is int and isinstance(value, bool))):
+        return misfit(value, wanted[0], where)
+    if form in (times.TIME, times.MICRO_TIME):
+        return times.problem(form, value)
+    if schema.type == "object" and schema.rest is not None and schema.rest.type == "string":
+        binary = schema.rest.rules.get("format") == "byte"
+        if not isinstance(value, dict):
+            return misfit(value, "map[string][]uint8" if binary else "map[string]string", where)
+        wrong = next((text for text in value.values() if not isinstance(text, str) and text is not None), None)
+        if wrong is not None:
+            return misfit(wrong, "[]uint8" if binary else "string", where)
+        return base64_problem(value) if binary else ""
+    return ""
+
+
+_GO_TYPES: dict[str, tuple[str, type]] = {
+    "string": ("string", str),
+    "boolean": ("bool", bool),
+    "integer": ("int32", int),
+}

@@ -27,6 +27,7 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
         raise not_found(kind.group_resource, key.name)
     old = found.value
     _check(kind, found, options)
+    session.ask_before_delete(kind, old)
     new = {**old, "metadata": dict(metas.of(old))}
     metadata = metas.of(new)
     grace = _grace(session, kind, metadata, options)

@@ -30,6 +30,16 @@ VERSION: Final[Document] = {
 }
 
 
+def paths(kinds: Iterable[Kind]) -> list[str]:
+    """``/``."""
+    found = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/version"}
+    for kind in kinds:
+        resource = kind.resource
+        group = f"/apis/{resource.group}" if resource.group else "/api"
+        found |= {group, f"{group}/{resource.version}"}
+    return sorted(found)
+
+
 def wants_aggregated(accept: str) -> bool:
     """Whether a client asks for all groups in one document before anything else."""
     first = accept.partition(",")[0].replace(" ", "")

@@ -1,59 +1,34 @@
 """The kinds that every server has.
 
-Metadata, scope, subresources and merge rules are the real ones; so are the rules of namespaces. Bodies of the other
-kinds are taken as they come: their defaults and checks are not here. Pure.
+Metadata, scope, subresources and merge rules are the real ones; what ``rules.py`` has of their checks and defaults too.
+Bodies of pods are taken as they come. Pure.
 """
 
-import base64
 from typing import Final
 
 from reconcile.kube import kinds as known
+from reconcile.kube.objects import Object
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import names
-from reconcile.testing.apiserver.admission import Write
+from reconcile.testing.apiserver import names, rules, times
 from reconcile.testing.apiserver.crds import CRD_KIND
-from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.schema import OBJECT_META, TYPE_META, UNTYPED, Items, Schema, open_item, open_schema
 from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy
 
 _WITH_METADATA: Final = {"status": ("status", "metadata")}
 """A status subresource of a built-in kind: labels and the like may change through it."""
 
-_NAMESPACE_FINALIZER: Final = "kubernetes"
-
-
-def _label_namespace(document: Document) -> None:
-    metadata = document["metadata"]
-    if metadata.get("name"):
-        labels = metadata.get("labels") or {}
-        metadata["labels"] = {**labels, "kubernetes.io/metadata.name": metadata["name"]}
-
-
-def _new_namespace(write: Write) -> None:
-    if write.old is None and write.new is not None:
-        finalizers = (write.new.get("spec") or {}).get("finalizers") or []
-        if _NAMESPACE_FINALIZER not in finalizers:
-            finalizers = [*finalizers, _NAMESPACE_FINALIZER]
-        write.new["spec"] = {"finalizers": finalizers}
-        write.new["status"] = {"phase": "Active"}
-        _label_namespace(write.new)
-
-
-def _mark_namespace(document: Document, time: str) -> None:
-    document["status"] = {**(document.get("status") or {}), "phase": "Terminating"}
-
-
-def _namespace_remains(document: Document) -> bool:
-    return bool((document.get("spec") or {}).get("finalizers"))
-
-
 _TEXT = Schema("string")
-_NUMBER = Schema("integer")
+_NUMBER = Schema("integer", rules={"format": "int32"})
+_TIME = Schema("string", rules={"format": times.TIME})
+_MICRO_TIME = Schema("string", rules={"format": times.MICRO_TIME})
 _FLAG = Schema("boolean")
 _TEXT_MAP = Schema("object", rest=_TEXT, lists_rest=True)
+_BYTES_MAP = Schema("object", rest=Schema("string", rules={"format": "byte"}), lists_rest=True)
 _ATOMIC_LIST = Schema("array", items=UNTYPED)
 _REFERENCE = Schema("object", rest=_TEXT, lists_rest=True, atomic=True)
-_CONDITIONS = Schema("array", items=open_item(), relation=Items.MAP, keys=("type",))
+_CONDITIONS = Schema(
+    "array", items=open_item(), relation=Items.MAP, keys=("type",), patch_merges=True, patch_key="type"
+)
 
 
 def _struct(**fields: Schema) -> Schema:
@@ -74,39 +49,35 @@ NAMESPACE: Final = Kind(
         main_keeps=("status", "spec"),
         name_rule=names.label,
         fields={"status.phase": ("status", "phase")},
-        mark=_mark_namespace,
-        remains=_namespace_remains,
+        mark=rules.mark_namespace,
+        remains=rules.namespace_remains,
         strategic=True,
         verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
     ),
-    Hooks(default=_label_namespace, allocate=_new_namespace),
+    Hooks(
+        default=rules.label_namespace,
+        allocate=rules.begin_namespace,
+        before_delete=rules.protect_namespace,
+    ),
     short_names=("ns",),
     blank={"spec": {}, "status": {}},
     custom=False,
 )
 _CONFIG_MAP: Final = Kind(
     known.CONFIG_MAP,
-    _kind(data=_TEXT_MAP, binaryData=_TEXT_MAP, immutable=_FLAG),
+    _kind(data=_TEXT_MAP, binaryData=_BYTES_MAP, immutable=_FLAG),
     Strategy(strategic=True),
+    Hooks(validate=rules.judge_config_map),
     short_names=("cm",),
     custom=False,
 )
 
 
-def _encode_string_data(document: Document) -> None:
-    """Secrets take ``stringData`` and keep it, encoded, in ``data``."""
-    texts = document.pop("stringData", None)
-    if texts:
-        added = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
-        document["data"] = {**(document.get("data") or {}), **added}
-    document.setdefault("type", "Opaque")
-
-
 _SECRET: Final = Kind(
     known.SECRET,
-    _kind(data=_TEXT_MAP, stringData=_TEXT_MAP, type=_TEXT, immutable=_FLAG),
+    _kind(data=_BYTES_MAP, stringData=_TEXT_MAP, type=_TEXT, immutable=_FLAG),
     Strategy(fields={"type": ("type",)}, strategic=True),
-    Hooks(default=_encode_string_data),
+    Hooks(default=rules.encode_string_data, validate=rules.judge_secret),
     custom=False,
 )
 _INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
@@ -114,10 +85,11 @@ _EVENT: Final = Kind(
     known.EVENT,
     _kind(
         **dict.fromkeys(("action", "message", "reason", "reportingComponent", "reportingInstance", "type"), _TEXT),
-        **dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp"), _TEXT),
+        **dict.fromkeys(("firstTimestamp", "lastTimestamp"), _TIME),
+        eventTime=_MICRO_TIME,
         **dict.fromkeys(("involvedObject", "related"), _REFERENCE),
         count=_NUMBER,
-        series=_struct(count=_NUMBER, lastObservedTime=_TEXT),
+        series=_struct(count=_NUMBER, lastObservedTime=_MICRO_TIME),
         source=_struct(component=_TEXT, host=_TEXT),
     ),
     Strategy(
@@ -131,19 +103,22 @@ _EVENT: Final = Kind(
         create_on_update=True,
         strategic=True,
     ),
+    Hooks(validate=rules.judge_event),
     short_names=("ev",),
-    blank={"involvedObject": {}, "source": {}},
+    blank={"eventTime": None, "involvedObject": {}, "reportingComponent": "", "reportingInstance": "", "source": {}},
     custom=False,
 )
 _LEASE: Final = Kind(
     known.LEASE,
     _kind(
         spec=_struct(
-            **dict.fromkeys(("acquireTime", "holderIdentity", "preferredHolder", "renewTime", "strategy"), _TEXT),
+            **dict.fromkeys(("holderIdentity", "preferredHolder", "strategy"), _TEXT),
+            **dict.fromkeys(("acquireTime", "renewTime"), _MICRO_TIME),
             **dict.fromkeys(("leaseDurationSeconds", "leaseTransitions"), _NUMBER),
         )
     ),
     Strategy(create_on_update=True, unconditional_update=False, strategic=True),
+    Hooks(validate=rules.judge_lease),
     blank={"spec": {}},
     custom=False,
 )
@@ -152,9 +127,12 @@ _SERVICE_ACCOUNT: Final = Kind(
     _kind(
         automountServiceAccountToken=_FLAG,
         imagePullSecrets=_ATOMIC_LIST,
-        secrets=Schema("array", items=_REFERENCE, relation=Items.MAP, keys=("name",)),
+        secrets=Schema(
+            "array", items=_REFERENCE, relation=Items.MAP, keys=("name",), patch_merges=True, patch_key="name"
+        ),
     ),
     Strategy(strategic=True, returns_deleted=True),
+    Hooks(allocate=rules.clean_secrets),
     short_names=("sa",),
     custom=False,
 )
@@ -207,8 +185,15 @@ _POD: Final = Kind(
 )
 
 
-def _review(resource: Resource[object]) -> Kind:
-    return Kind(resource, strategy=Strategy(verbs=("create",)), custom=False)
+def _review(resource: Resource[Object], **spec: Schema) -> Kind:
+    schema = _kind(spec=_struct(**spec), status=open_item())
+    return Kind(resource, schema, Strategy(verbs=("create",)), blank={"spec": {}}, custom=False)
+
+
+_RESOURCE_ATTRIBUTES: Final = _struct(
+    **dict.fromkeys(("namespace", "verb", "group", "version", "resource", "subresource", "name"), _TEXT),
+    **dict.fromkeys(("fieldSelector", "labelSelector"), open_item()),
+)
 
 
 BUILT_IN: Final = (
@@ -220,6 +205,10 @@ BUILT_IN: Final = (
     _SERVICE_ACCOUNT,
     _POD,
     CRD_KIND,
-    _review(known.SELF_SUBJECT_ACCESS_REVIEW),  # type: ignore[arg-type]
-    _review(known.SELF_SUBJECT_RULES_REVIEW),  # type: ignore[arg-type]
+    _review(
+        known.SELF_SUBJECT_ACCESS_REVIEW,
+        resourceAttributes=_RESOURCE_ATTRIBUTES,
+        nonResourceAttributes=_struct(path=_TEXT, verb=_TEXT),
+    ),
+    _review(known.SELF_SUBJECT_RULES_REVIEW, namespace=_TEXT),
 )

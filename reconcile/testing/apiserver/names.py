@@ -104,6 +104,21 @@ def label_value(value: str) -> list[str]:
     return complaints
 
 
+def config_key(key: str) -> list[str]:
+    """The key of a config map or a secret."""
+    complaints = ["must be no more than 253 bytes"] if len(key.encode()) > 253 else []
+    if not _matches("[-._a-zA-Z0-9]+", key):
+        complaints.append(
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+            "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+        )
+    elif key in (".", ".."):
+        complaints.append(f"must not be '{key}'")
+    elif key.startswith(".."):
+        complaints.append("must not start with '..'")
+    return complaints
+
+
 _ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _MAX_BASE = 63 - 5
 

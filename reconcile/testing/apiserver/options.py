@@ -105,21 +105,19 @@ def list_options(request: HttpRequest, kind: Kind, namespace: str, *, watch_list
     return options
 
 
-def parse_version(text: str) -> int:
+def parse_version(text: str, *, watch: bool = False) -> int:
     """A resource version as a number; "" is 0.
 
     Raises:
-        Failure: 400.
+        Failure: 400, and for a watch 500, as the real server has it.
     """
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()) or int(text) >= 2**64:
         shown = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
         why = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
-        raise bad_request(
-            f"invalid resource version: resourceVersion: Invalid value: {shown}: "
-            f"strconv.ParseUint: parsing {shown}: {why}"
-        )
+        text = f"resourceVersion: Invalid value: {shown}: strconv.ParseUint: parsing {shown}: {why}"
+        raise Failure(500, "", text) if watch else bad_request(f"invalid resource version: {text}")
     return int(text)
 
 

@@ -1,19 +1,42 @@
-"""What a patch makes of a document: merge patch and JSON patch.
+"""What a patch in a request makes of a document.
 
 Documents are left alone. Pure. Source of the texts: apiserver, ``endpoints/handlers/patch.go``.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from reconcile.kube.patch import apply_merge
-from reconcile.testing.apiserver import content
+from reconcile.testing.apiserver import content, strategic
 from reconcile.testing.apiserver.failure import Document, Failure, bad_request, too_large
+from reconcile.testing.apiserver.schema import Schema
+from reconcile.testing.apiserver.walks import go_plain
 
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
 _MAX_OPERATIONS: Final = 10_000
+
+
+def patched(schema: Schema, live: Document, raw: bytes, media: str) -> Document:
+    """Apply a patch of one of the three media types above.
+
+    Raises:
+        Failure: 400 for a patch that is none, 422 or 500 for one that cannot be applied.
+        MissingExtra: a library is not there.
+    """
+    if media == STRATEGIC:
+        patch = _decoded(raw, "")
+        if not isinstance(patch, dict):
+            raise bad_request(content.misfit(patch, "map[string]interface {}"))
+        return strategic.merge(schema, live, patch)
+    return json_patch(live, raw) if media == JSON_PATCH else merge_patch(live, raw)
+
+
+def blame(raw: bytes) -> Callable[[Document], str]:
+    """How an answer shows that a strategic merge patch is to blame: the patch itself, as Go prints it."""
+    return lambda _: go_plain(_decoded(raw, ""))
 
 
 class MissingExtra(ImportError):
@@ -61,10 +84,10 @@ def _cannot_apply() -> Failure:
     return Failure(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
-def _decoded(raw: bytes) -> Any:
+def _decoded(raw: bytes, what: str = "error decoding patch: ") -> Any:
     try:
         return content.parse(raw)
     except Failure as failure:
         if failure.code != 400:
             raise
-        raise bad_request(f"error decoding patch: {failure}") from failure
+        raise bad_request(f"{what}{failure}") from failure

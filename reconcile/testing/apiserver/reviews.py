@@ -1,35 +1,30 @@
 """What a user is told about their own rights. Pure."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from reconcile.kube import kinds
 from reconcile.testing.apiserver.admission import Rules, User
-from reconcile.testing.apiserver.failure import Document
+from reconcile.testing.apiserver.failure import Document, GroupName, invalid, invalid_value
 from reconcile.testing.apiserver.strategy import Kind
 
 
 def review(kind: Kind, rules: Rules, user: User) -> Callable[[Document], Document] | None:
     """How a review of this kind is answered; ``None`` if the kind is none."""
     if kind.resource == kinds.SELF_SUBJECT_ACCESS_REVIEW:
-        return lambda document: {**_head(kind, document), "status": _access(document.get("spec") or {}, rules, user)}
+        return lambda document: {**document, "status": _access(document.get("spec") or {}, rules, user)}
     if kind.resource == kinds.SELF_SUBJECT_RULES_REVIEW:
-        return lambda document: {**_head(kind, document), "status": _rules(document.get("spec") or {}, rules, user)}
+        head = {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind, "metadata": {}, "spec": {}}
+        return lambda document: {**head, "status": _rules(document.get("spec") or {}, rules, user)}
     return None
-
-
-def _head(kind: Kind, document: Document) -> Document:
-    resource = kind.resource
-    return {
-        "kind": resource.kind,
-        "apiVersion": resource.api_version,
-        "metadata": document.get("metadata") or {},
-        "spec": document.get("spec") or {},
-    }
 
 
 def _access(spec: Document, rules: Rules, user: User) -> Document:
     asked: dict[str, Any] | None = spec.get("resourceAttributes")
+    if (asked is None) is (spec.get("nonResourceAttributes") is None):
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        fault = invalid_value("spec.resourceAttributes", asked, text)
+        raise invalid(GroupName("authorization.k8s.io", ""), "", [fault])
     if asked is None:
         return {"allowed": user.name not in rules.of_user}
     resource = asked.get("resource", "")
@@ -47,9 +42,25 @@ def _access(spec: Document, rules: Rules, user: User) -> Document:
 
 
 def _rules(spec: Document, rules: Rules, user: User) -> Document:
-    listed = list(rules.listed(user, spec.get("namespace") or ""))
+    everything = [] if user.name in rules.of_user else [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
     return {
-        "resourceRules": listed,
-        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+        "resourceRules": [*rules.listed(user, spec.get("namespace") or ""), *_OF_EVERYBODY],
+        "nonResourceRules": [*_PAGES_OF_EVERYBODY, *everything],
         "incomplete": False,
     }
+
+
+_OF_EVERYBODY: Final = (
+    {
+        "verbs": ["create"],
+        "apiGroups": ["authorization.k8s.io"],
+        "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+    },
+    {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
+)
+_HEALTH: Final = ("/healthz", "/livez", "/readyz", "/version", "/version/")
+_DISCOVERY: Final = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*")
+_PAGES_OF_EVERYBODY: Final = (
+    {"verbs": ["get"], "nonResourceURLs": sorted((*_HEALTH, *_DISCOVERY))},
+    {"verbs": ["get"], "nonResourceURLs": list(_HEALTH)},
+)

@@ -175,6 +175,10 @@ def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
             document = discovery.group(group, kinds)
         case ["apis", group, version]:
             document = discovery.resource_list(group, version, kinds)
+        case [""]:
+            document = {"paths": discovery.paths(kinds)}
+        case ["api", *_]:
+            raise no_such_route()
         case [first, *_] if first in _LATER:
             raise not_implemented(_LATER[first])
     if document is None:

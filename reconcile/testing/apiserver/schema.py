@@ -48,6 +48,12 @@ class Schema:
     keys: tuple[str, ...] = ()
     atomic: bool = False
     """A map that is one value."""
+    patch_merges: bool = False
+    """A list that strategic merge patches merge instead of replacing it."""
+    patch_key: str = ""
+    """The field by which they tell its items apart."""
+    patch_replaces: bool = False
+    """A map that they replace."""
     default: Any = MISSING
     nullable: bool = False
     preserves: bool = False
@@ -121,8 +127,10 @@ OBJECT_META: Final[Schema] = Schema(
         **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _TIME),
         **dict.fromkeys(("generation", "deletionGracePeriodSeconds"), Schema("integer")),
         **dict.fromkeys(("labels", "annotations"), _TEXTS),
-        "finalizers": Schema("array", items=_STRING, relation=Items.SET),
-        "ownerReferences": Schema("array", items=OWNER_REFERENCE, relation=Items.MAP, keys=("uid",)),
+        "finalizers": Schema("array", items=_STRING, relation=Items.SET, patch_merges=True),
+        "ownerReferences": Schema(
+            "array", items=OWNER_REFERENCE, relation=Items.MAP, keys=("uid",), patch_merges=True, patch_key="uid"
+        ),
         "managedFields": Schema("array", items=DEDUCED),
     },
 )
@@ -218,7 +226,8 @@ def _as_list(old: Schema, relation: Items, keys: tuple[str, ...]) -> Schema:
     items = old.items
     if relation is Items.MAP and (items is None or items is UNTYPED):
         items = open_item()
-    return attrs.evolve(old, items=items, relation=relation, keys=keys)
+    key = keys[0] if keys else ""
+    return attrs.evolve(old, items=items, relation=relation, keys=keys, patch_merges=True, patch_key=key)
 
 
 def _with_head(root: Schema) -> Schema:
@@ -249,6 +258,7 @@ def _read(document: Document, definitions: Mapping[str, Document], seen: tuple[s
         for name, child in (document.get("properties") or {}).items()
     }
     items = document.get("items")
+    strategies = document.get("x-kubernetes-patch-strategy", "").split(",")
     embedded = document.get("x-kubernetes-embedded-resource") is True
     if embedded:
         fields |= {**TYPE_META, "metadata": OBJECT_META}
@@ -264,6 +274,9 @@ def _read(document: Document, definitions: Mapping[str, Document], seen: tuple[s
         relation=Items(document.get("x-kubernetes-list-type", "atomic")),
         keys=tuple(document.get("x-kubernetes-list-map-keys") or ()),
         atomic=document.get("x-kubernetes-map-type") == "atomic",
+        patch_merges="merge" in strategies,
+        patch_key=document.get("x-kubernetes-patch-merge-key", ""),
+        patch_replaces="replace" in strategies,
         default=document.get("default", MISSING),
         nullable=document.get("nullable") is True,
         preserves=document.get("x-kubernetes-preserve-unknown-fields") is True,

@@ -35,7 +35,6 @@ from reconcile.testing.apiserver.failure import (
     forbidden,
     go_value,
     internal,
-    not_implemented,
     unsupported_media_type,
     version_too_large,
 )
@@ -275,7 +274,7 @@ class ApiServer:
             raise version_too_large(version, self.storage.version)
 
     async def _watch(self, kind: Kind, options: ListOptions, form: Form) -> Answer:
-        asked = parse_version(options.version)
+        asked = parse_version(options.version, watch=True)
         seconds = options.timeout or self.settings.watch_seconds * (1 + self.rng.random())
         watcher = Watcher(
             kind,
@@ -357,15 +356,15 @@ class ApiServer:
         if info.verb == "deletecollection":
             return self._delete_all(kind, info, request, user, form)
         if (review := reviews.review(kind, self.rules, user)) is not None:
-            body = content.body(request, custom=False)
-            return HttpResponse(201, _JSON, orjson.dumps(review(body))), False
+            options = write_options(request, "CreateOptions")
+            document = self._session(user).unstored(kind, decoding.body(request, kind), options.manager)
+            return HttpResponse(201, _JSON, orjson.dumps(review(document))), False
         if info.verb == "patch":
             change, options = self._patch(kind, info, request)
         else:
             change, options = self._put(kind, info, request)
         strictness = options.validation or "Warn"
-        is_patch = info.verb == "patch"
-        session = self._session(user, dry_run=options.dry_run, strictness=strictness, is_patch=is_patch)
+        session = self._session(user, dry_run=options.dry_run, strictness=strictness)
         if strictness != "Ignore" and (again := decoding.twice(request.body)):
             session.note([f'duplicate field "{name}"' for name in again], kind)
         result = self._commit(session, change)
@@ -404,16 +403,17 @@ class ApiServer:
                 lambda session: session.apply(kind, key, config, manager, force=options.force, subresource=sub),
                 options,
             )
-        if media == patching.STRATEGIC:
-            raise not_implemented("strategic merge patches")
-        patch = patching.json_patch if media == patching.JSON_PATCH else patching.merge_patch
 
-        def change(live: Document) -> Document:
-            patched = patch(live, raw)
-            decoding.check_patched(kind, patched)
+        def update(session: Session) -> Result:
+            session.blame = patching.blame(raw) if media == patching.STRATEGIC else partial(decoding.blame_result, kind)
+            return session.update(kind, key, partial(change, session.blame), manager, subresource=sub)
+
+        def change(blame: decoding.Blame, live: Document) -> Document:
+            patched = patching.patched(kind.schema, live, raw, media)
+            decoding.check_patched(kind, patched, blame)
             return patched
 
-        return lambda session: session.update(kind, key, change, manager, subresource=sub), options
+        return update, options
 
     def _refuse_if_terminating(self, kind: Kind, document: Document) -> None:
         definition = self.storage.get("customresourcedefinitions.apiextensions.k8s.io", kind.table)

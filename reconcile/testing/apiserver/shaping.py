@@ -7,7 +7,9 @@ Documents that are passed in are left alone. Pure. Source of the rules: apiexten
 import copy
 from typing import Any
 
-from reconcile.testing.apiserver.schema import MISSING, NOTHING, Schema
+from reconcile.testing.apiserver import times
+from reconcile.testing.apiserver.failure import Document
+from reconcile.testing.apiserver.schema import DEDUCED, MISSING, NOTHING, Schema
 
 
 def with_defaults(schema: Schema, value: Any) -> Any:
@@ -50,6 +52,24 @@ def pruned(schema: Schema, value: Any) -> Any:
             return value
         return [pruned(schema.items, item) for item in value]
     return value
+
+
+def without_empties(schema: Schema, value: Document) -> Document:
+    """The document of a built-in kind as Go writes it: no empty lists and maps, times in UTC."""
+    kept: Document = {}
+    for name, one in value.items():
+        child = schema.fields.get(name)
+        if child is None or name == "metadata":
+            kept[name] = one
+        elif one == [] or (one == {} and not child.fields and child.rest is not DEDUCED):
+            continue
+        elif isinstance(one, dict) and child.fields:
+            kept[name] = without_empties(child, one)
+        elif isinstance(one, str) and child.rules.get("format") in (times.TIME, times.MICRO_TIME):
+            kept[name] = times.canonical(child.rules["format"], one)
+        else:
+            kept[name] = one
+    return kept
 
 
 def unknown(schema: Schema, value: Any, path: str = "") -> list[str]:

@@ -87,6 +87,8 @@ class Hooks:
 
     default: Callable[[Document], None] | None = None
     """Fill in what is missing, in place; also for a document that is read from a body before it is merged."""
+    before_delete: Hook | None = None
+    """Whether a deletion may begin: it may refuse; sees the object as ``write.old``, once for each request."""
     allocate: Hook | None = None
     """Take or release what the object needs; may change ``write.new``, and other objects through ``write``."""
     validate: Callable[["Write"], Iterable[Fault]] | None = None

@@ -114,7 +114,7 @@ def _problems(schema: Schema, value: Any, duplicates: bool, path: str = "") -> I
     form = form_of(schema, value)
     if form == Form.MAP:
         if not isinstance(value, dict):
-            yield say(f"expected map, got &{{{_go_struct(value)}}}")
+            yield say(f"expected map, got &{{{go_plain(value)}}}")
             return
         for name, child in value.items():
             below = schema.child(name)
@@ -124,7 +124,7 @@ def _problems(schema: Schema, value: Any, duplicates: bool, path: str = "") -> I
                 yield from _problems(below, child, duplicates, f"{path}.{name}")
     elif form == Form.LIST:
         if not isinstance(value, list):
-            yield say(f"expected list, got &{{{_go_struct(value)}}}")
+            yield say(f"expected list, got &{{{go_plain(value)}}}")
             return
         assert schema.items is not None
         seen: set[str] = set()
@@ -155,9 +155,9 @@ def _scalar_problem(schema: Schema, value: Any) -> str:
             return f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}"
     elif schema.type == "boolean":
         if not isinstance(value, bool):
-            return f"expected boolean, got &{{{_go_struct(value)}}}"
+            return f"expected boolean, got &{{{go_plain(value)}}}"
     elif isinstance(value, dict | list):
-        return f"expected any scalar, got &{{{_go_struct(value)}}}"
+        return f"expected any scalar, got &{{{go_plain(value)}}}"
     return ""
 
 
@@ -171,17 +171,17 @@ def _go_syntax(value: Any) -> str:
         return f"map[string]interface {{}}{{{inside}}}"
     if isinstance(value, list):
         return f"[]interface {{}}{{{', '.join(map(_go_syntax, value))}}}"
-    return f'"{value}"' if isinstance(value, str) else _go_struct(value)
+    return f'"{value}"' if isinstance(value, str) else go_plain(value)
 
 
-def _go_struct(value: Any) -> str:
+def go_plain(value: Any) -> str:
     """A value as Go prints it plainly."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{name}:{_go_struct(value[name])}" for name in sorted(value)) + "]"
+        return "map[" + " ".join(f"{name}:{go_plain(value[name])}" for name in sorted(value)) + "]"
     if isinstance(value, list):
-        return "[" + " ".join(map(_go_struct, value)) + "]"
+        return "[" + " ".join(map(go_plain, value)) + "]"
     return "<nil>" if value is None else str(value)
 
 

@@ -6,6 +6,7 @@ nothing stores nothing. Pure: time, randomness and user are given. Source of the
 ``registry/generic/registry/store.go`` and ``registry/rest``.
 """
 
+import copy
 import random
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver import names, walks
 from reconcile.testing.apiserver.admission import User, Write, guarded
 from reconcile.testing.apiserver.apply import Writer, apply, track
-from reconcile.testing.apiserver.decoding import strict_failure
+from reconcile.testing.apiserver.decoding import Blame, strict_failure
 from reconcile.testing.apiserver.failure import (
     Document,
     Failure,
@@ -35,7 +36,7 @@ from reconcile.testing.apiserver.failure import (
 )
 from reconcile.testing.apiserver.registry import Registry
 from reconcile.testing.apiserver.schema import Schema
-from reconcile.testing.apiserver.shaping import pruned, unknown, with_defaults
+from reconcile.testing.apiserver.shaping import pruned, unknown, with_defaults, without_empties
 from reconcile.testing.apiserver.storage import Stored, Transaction, key_of
 from reconcile.testing.apiserver.strategy import ALL, Kind
 from reconcile.testing.apiserver.validation import schema_faults
@@ -71,8 +72,8 @@ class Session:
     """Whether objects need a namespace that exists."""
     strictness: str = "Ignore"
     """What becomes of fields that a body has and its kind has not: Strict refuses, Warn says so."""
-    is_patch: bool = False
-    """Whether the bodies are made by patches, which changes who is blamed."""
+    blame: Blame | None = None
+    """How an answer shows the document that a patch is to blame for; ``None``: bodies are no patches."""
     warnings: list[str] = attrs.field(factory=list)
     """What the answer is to warn of."""
     commits: list[tuple[Kind, Write]] = attrs.field(factory=list)
@@ -91,6 +92,10 @@ class Session:
         document = self.shaped(kind, document)
         document = track(self._writer(kind, manager, ""), None, document)
         return self.create_tracked(kind, document)
+
+    def unstored(self, kind: Kind, document: Document, manager: str) -> Document:
+        """A document of a kind whose objects are not kept, as the answer shows it."""
+        return track(self._writer(kind, manager, ""), None, self.shaped(kind, document))
 
     def create_tracked(self, kind: Kind, document: Document) -> Result:
         """Create an object whose managedFields are settled."""
@@ -307,6 +312,8 @@ class Session:
 
     def _defaulted(self, kind: Kind, document: Document) -> Document:
         document = dict(with_defaults(kind.schema, document))
+        if not kind.custom:
+            document = {**copy.deepcopy(kind.blank), **without_empties(kind.schema, document)}
         document["metadata"] = dict(metas.of(document))
         if kind.hooks.default is not None:
             kind.hooks.default(document)
@@ -319,7 +326,8 @@ class Session:
     def note(self, problems: list[str], kind: Kind, document: Document | None = None) -> None:
         """Refuse a body for its surplus fields, or warn of them, as was asked for."""
         if self.strictness == "Strict" and problems:
-            raise strict_failure(kind, problems, document if self.is_patch else None)
+            shown = self.blame(document) if self.blame is not None and document is not None else None
+            raise strict_failure(kind, problems, shown)
         self.warnings += problems
 
     def _writer(self, kind: Kind, manager: str, subresource: str) -> Writer:
@@ -341,6 +349,15 @@ class Session:
                 raise guarded(error) from error
         self.commits.append((kind, write))
         return write.new if write.new is not None else {}
+
+    def ask_before_delete(self, kind: Kind, old: Document) -> None:
+        """Let the kind refuse a deletion. Raises ``Failure``."""
+        if kind.hooks.before_delete is not None:
+            write = Write(self.user, kind, "", old, None, self.dry_run, Reach(self))
+            try:
+                kind.hooks.before_delete(write)
+            except Exception as error:
+                raise guarded(error) from error
 
     def _faults(self, kind: Kind, new: Document, old: Document | None, subresource: str) -> Iterator[Fault]:
         if kind.custom:
