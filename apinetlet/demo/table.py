@@ -36,17 +36,8 @@ def pairs(
 def picture(found: Sequence[Pair], *, title: str, steps: Sequence[str], writes: int) -> RenderableType:
     """The table of all pairs under the step that is shown, with the steps before it below."""
     table = Table(expand=True, border_style="bright_black", header_style="bold")
-    for heading, width in (
-        ("Network", 2),
-        ("state", 1),
-        ("provider ID", 5),
-        ("", None),
-        ("api-net Network", 3),
-        ("VNI", 1),
-    ):
-        table.add_column(
-            heading, ratio=width, no_wrap=True, overflow="ellipsis", min_width=3 if width is None else None
-        )
+    for heading, width in (("Network", 14), ("state", 9), ("provider ID", None), ("", 3), ("api-net", 8), ("VNI", 8)):
+        table.add_column(heading, width=width, ratio=None if width else 1, no_wrap=True, overflow="ellipsis")
     for pair in found:
         table.add_row(*_source_cells(pair.source), _arrow(pair), *_target_cells(pair.target))
     if not found:
@@ -69,14 +60,20 @@ def _source_cells(source: networking.Network | None) -> tuple[str, str, str]:
         return "", "", ""
     state = source.status.state.value if source.status.state else "-"
     if source.metadata.is_deleting:
-        return f"[strike]{source.metadata.key}[/]", "[magenta]deleting[/]", source.spec.provider_id
-    return str(source.metadata.key), f"[{_COLOURS.get(state, 'white')}]{state}[/]", source.spec.provider_id or "-"
+        return f"[strike]{source.metadata.key}[/]", "[magenta]deleting[/]", _short(source.spec.provider_id)
+    return str(source.metadata.key), f"[{_COLOURS.get(state, 'white')}]{state}[/]", _short(source.spec.provider_id)
+
+
+def _short(provider_id: str) -> str:
+    """What tells provider IDs apart: the network ID and the start of the uid; ``-`` for none."""
+    _, *parts = provider_id.rsplit("/", 2)
+    return f".../{parts[0]}/{parts[1][:8]}" if parts else provider_id or "-"
 
 
 def _target_cells(target: apinet.Network | None) -> tuple[str, str]:
     if target is None:
         return "", ""
-    return target.metadata.name, target.spec.id or "-"
+    return target.metadata.name[:8], target.spec.id or "-"
 
 
 def _arrow(pair: Pair) -> str:
