@@ -13,9 +13,10 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, Self, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from attrs import define, field, frozen
 
@@ -23,7 +24,7 @@ from reconcile.core.clock import Seconds
 from reconcile.kube.credentials import Credentials, Grant
 from reconcile.kube.errors import BadAnswer, ConnectionFailed
 from reconcile.kube.proxies import proxy_for
-from reconcile.kube.request import HttpRequest, HttpResponse, parse
+from reconcile.kube.request import HttpRequest, HttpResponse, Query, parse
 
 Guard: TypeAlias = Callable[[], None]
 """Called right before the first byte of a request leaves; may raise, and then nothing is sent."""
@@ -188,10 +189,16 @@ def target(request: HttpRequest) -> str:
     Raises:
         ValueError: it would end the line, or the target, too early.
     """
-    text = request.target
-    if not text.isprintable() or " " in text:
-        raise ValueError(f"a path with a space or a control character: {text!r}")
-    return text
+    path = request.path
+    if not path.isprintable() or " " in path:
+        raise ValueError(f"a path with a space or a control character: {path!r}")
+    return f"{path}?{_encoded(request.query)}" if request.query else path
+
+
+@lru_cache(maxsize=512)
+def _encoded(query: Query) -> str:
+    """Most writes of a program have one of a few queries, and encoding one costs as much as sending it."""
+    return urlencode(query)
 
 
 def reason(error: BaseException) -> str:

@@ -109,7 +109,7 @@ async def test_one_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
         f"import subprocess, time; child = subprocess.Popen(['sleep', '60']);"
         f"open({str(mark)!r}, 'w').write(str(child.pid)); time.sleep(60)"
     )
-    with pytest.raises(LoginError, match="did not end within 1 s"):
+    with anyio.fail_after(20), pytest.raises(LoginError, match="did not end within 1 s"):
         await run(program(code), timeout=1.0)
     await _gone(int(mark.read_text()))
 
@@ -124,12 +124,17 @@ async def test_one_that_talks_a_lot_is_read_to_its_end() -> None:
 async def test_cancelling_kills_it(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     code = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    with anyio.fail_after(20):
+        await _cancelled_once_there(program(code), anyio.Path(mark))
+    await _gone(int(mark.read_text()))
+
+
+async def _cancelled_once_there(plugin: ExecPlugin, mark: anyio.Path) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run, program(code))
-        while not (mark.exists() and mark.read_text()):  # noqa: ASYNC110 (another process writes it)
+        tasks.start_soon(run, plugin)
+        while not (await mark.exists() and await mark.read_text()):  # noqa: ASYNC110 (another process writes it)
             await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
-    await _gone(int(mark.read_text()))
 
 
 async def _gone(pid: int) -> None:

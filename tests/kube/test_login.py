@@ -136,6 +136,11 @@ def test_merging_is_associative_and_the_first_file_wins(
     assert merge([a, b]).current_context == (a.current_context or b.current_context)
 
 
+def test_of_two_entries_with_one_name_in_a_file_the_first_counts(tmp_path: Path) -> None:
+    users = [{"name": "u", "user": {"token": token}} for token in ("first", "second")]
+    assert find(write(tmp_path / "c", config(users=users))).token == "first"
+
+
 # what it says
 
 

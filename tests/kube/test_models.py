@@ -121,6 +121,11 @@ def test_a_class_that_holds_itself_is_read() -> None:
     assert read.spec.versions[0].schema.open_apiv3_schema.properties["a"].type == "array"
 
 
+def test_what_a_server_says_is_not_checked_against_the_generators_rules() -> None:
+    pod = resource_of(V1Pod).codec.decode(json.dumps({**DOCUMENT, "spec": {"containers": [{"image": "i"}]}}).encode())
+    assert pod.spec.containers[0].name is None  # which it requires
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
