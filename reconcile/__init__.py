@@ -23,7 +23,7 @@ the layer it lives in: ``reconcile.kube``, ``.cache``, ``.controller``, ``.manag
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconcile.cache.change import Change as Change
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from reconcile.manager.election import LeaderElector as LeaderElector
     from reconcile.manager.lease import LeaderElection as LeaderElection
     from reconcile.manager.manager import Manager as Manager
-    from reconcile.manager.manager import ManagerSettings as ManagerSettings
     from reconcile.manager.rbac import Writes as Writes
+    from reconcile.manager.settings import ManagerSettings as ManagerSettings
 
 _HOMES = {
     "cache.change": "Change",
@@ -82,20 +82,23 @@ _HOMES = {
     "kube.resource": "Resource",
     "manager.election": "LeaderElector",
     "manager.lease": "LeaderElection",
-    "manager.manager": "Manager ManagerSettings",
+    "manager.manager": "Manager",
     "manager.rbac": "Writes",
+    "manager.settings": "ManagerSettings",
 }
 _HOME = {name: f"reconcile.{module}" for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name: str) -> Any:
-    """Load a word on its first use (PEP 562): ``import reconcile`` itself loads nothing."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'reconcile' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOME[name]), name)
-    return value
+if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt word for one of ours
+
+    def __getattr__(name: str) -> object:
+        """Load a word on its first use (PEP 562): ``import reconcile`` itself loads nothing."""
+        if name not in _HOME:
+            raise AttributeError(f"module 'reconcile' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_HOME[name]), name)
+        return value
 
 
 def __dir__() -> list[str]:

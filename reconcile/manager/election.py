@@ -54,12 +54,13 @@ class LeaderElector:
 
     election: LeaderElection
     connect: Callable[[], Client]
-    rng: Random = field(factory=Random)
+    cluster: str = field(default="", kw_only=True)
+    """The name of the cluster that the Lease is in, to tell what rights are needed where."""
+    rng: Random = field(factory=Random, kw_only=True)
     holder: str = field(default="", init=False)
     """Who held the Lease when last seen; "" for nobody."""
     is_leader: bool = field(default=False, init=False)
     _writes_until: Seconds = field(default=-math.inf, init=False)
-    _home: asyncio.AbstractEventLoop | None = field(default=None, init=False)
     _elected: asyncio.Event = field(factory=asyncio.Event, init=False)
     _complaint: str = field(default="", init=False)
 
@@ -82,23 +83,27 @@ class LeaderElector:
         await self._elected.wait()
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run for leader, then stay it; started at once, as a candidate. Cancelling releases the Lease.
+        """Run for leader, then stay it; started once we lead. Cancelling releases the Lease.
 
         Raises:
             LeadershipLost: we led, and no longer do.
         """
-        self._home = asyncio.get_running_loop()
-        if self.election.own_thread and hasattr(self._home, "boottime"):
-            raise RuntimeError("a loop with its own clock needs LeaderElection(own_thread=False)")
-        task_status.started()
-        if self.election.own_thread:
-            await self._run_in_thread(self._home)
-        else:
-            await self._run_for_leader()
 
-    async def _run_in_thread(self, home: asyncio.AbstractEventLoop) -> None:
+        def won() -> None:
+            self._elected.set()
+            task_status.started()
+
+        if not self.election.own_thread:
+            await self._run_for_leader(won)
+        elif hasattr(asyncio.get_running_loop(), "boottime"):
+            raise RuntimeError("a loop with its own clock needs LeaderElection(own_thread=False)")
+        else:
+            await self._run_in_thread(won)
+
+    async def _run_in_thread(self, won: Callable[[], None]) -> None:
         """The same on another loop, until it ends or we are cancelled; returns when the thread is over."""
-        ended: asyncio.Future[None] = home.create_future()
+        home = asyncio.get_running_loop()
+        elected, ended = home.create_future(), home.create_future()
         ready: Future[Callable[[], None]] = Future()
 
         async def main() -> None:
@@ -110,7 +115,7 @@ class LeaderElector:
 
             with anyio.CancelScope() as scope:
                 ready.set_result(cancel)
-                await self._run_for_leader()
+                await self._run_for_leader(lambda: home.call_soon_threadsafe(elected.set_result, None))
 
         def body() -> None:
             try:
@@ -123,6 +128,9 @@ class LeaderElector:
         thread = threading.Thread(target=body, name="lease", daemon=True)
         thread.start()
         try:
+            await asyncio.wait([elected, ended], return_when=asyncio.FIRST_COMPLETED)
+            if elected.done():
+                won()
             await asyncio.shield(ended)
         except asyncio.CancelledError:
             ready.add_done_callback(lambda cancel: cancel.result()())
@@ -133,7 +141,7 @@ class LeaderElector:
         finally:
             thread.join()
 
-    async def _run_for_leader(self) -> None:
+    async def _run_for_leader(self, won: Callable[[], object]) -> None:
         candidacy, nudged = Candidacy(self.election, self.rng), asyncio.Event()
         async with self.connect() as client:
             try:
@@ -142,6 +150,9 @@ class LeaderElector:
                     while not candidacy.is_holding:
                         await self._advance(client, candidacy, nudged)
                     group.cancel_scope.cancel()
+                self.is_leader = True
+                log.info("leading: lease=%s identity=%s", *self._facts)
+                won()
                 while True:
                     await self._advance(client, candidacy, nudged)
             except asyncio.CancelledError:
@@ -232,11 +243,6 @@ class LeaderElector:
             self.holder = candidacy.holder
             log.info("lease seen: lease=%s identity=%s holder=%s", *self._facts, self.holder or "nobody")
         self._writes_until = candidacy.valid_until - self.election.margin
-        if candidacy.is_holding and not self.is_leader:
-            self.is_leader = True
-            log.info("leading: lease=%s identity=%s", *self._facts)
-            assert self._home is not None, "set by run"
-            self._home.call_soon_threadsafe(self._elected.set)
 
     def _close(self) -> None:
         self._writes_until, self.is_leader = -math.inf, False

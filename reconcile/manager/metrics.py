@@ -4,20 +4,25 @@ Parts of the framework tell their observers what happens; here that is counted. 
 ages, sizes) is read when somebody looks. How figures are kept and shown is ``registry.py``'s.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from attrs import frozen
 
+from reconcile.cache.cluster import Cluster
 from reconcile.cache.informer import Informer
+from reconcile.controller.controller import Controller
 from reconcile.controller.observer import ControllerObserver, Fault
 from reconcile.controller.outcome import Label
 from reconcile.core.clock import Seconds, now
 from reconcile.core.queue import WorkQueue
 from reconcile.core.schedule import NORMAL
+from reconcile.core.watchdog import LoopWatchdog
 from reconcile.kube.errors import ApiError, KubeError
-from reconcile.manager.registry import Family, Figures
+from reconcile.manager.election import LeaderElector
+from reconcile.manager.registry import Counts, Family, Figures
+from reconcile.manager.web import Handler
 
 # the bounds of controller-runtime's and client-go's histograms, in seconds
 RECONCILES: Final = (
@@ -55,6 +60,41 @@ class Metrics:
         self.clients = _Clients(self.figures)
         self.queues = Queues(self.figures)
         self.informers = Informers(self.figures)
+        self._writes = Counts(self.figures.counter("writes_total", "Writes", "cluster", "verb", "outcome"))
+        self._master = self.figures.gauge("leader_election_master_status", "1 for a leader, 0 for a standby", "name")
+        self._lag = self.figures.gauge("loop_lag_seconds", "How late the event loop came round last")
+
+    def observe(
+        self,
+        clusters: Sequence[Cluster],
+        controllers: Sequence[Controller],
+        watchdog: LoopWatchdog,
+        election: LeaderElector | None,
+    ) -> None:
+        """Hear from all of them, unless somebody else does, and read the rest whenever the page is asked for."""
+        for cluster in clusters:
+            if cluster.client.observer is None:
+                cluster.client.observer = self.clients
+        for controller in controllers:
+            controller.observer = self.controllers
+            if controller.queue.observer is None:
+                controller.queue.observer = self.queues.observer(controller.name)
+
+        def sample() -> None:
+            self.queues.sample(controller.queue for controller in controllers)
+            self.informers.sample(informer for cluster in clusters for informer in cluster.informers)
+            for cluster in clusters:
+                for (verb, outcome), count in cluster.writes.items():
+                    self._writes.set(count, cluster.name, verb, outcome)
+            self._lag[()].set(watchdog.lag)
+            if election is not None:
+                self._master[election.election.name,].set(election.is_leader)
+
+        self.figures.sample(sample)
+
+    def routes(self) -> Mapping[str, Handler]:
+        """For a web server: ``/metrics``."""
+        return {"/metrics": self.figures.page}
 
 
 class _Controllers(ControllerObserver):
@@ -219,9 +259,8 @@ class Informers:
         self._staleness = gauge("informer_staleness_seconds", "Since the copy was last known to be current", *labels)
         self._objects = gauge("informer_objects", "Objects in the copy", *labels)
         self._bytes = gauge("informer_bytes", "Bytes of the documents in the copy", *labels)
-        self._relists = count("informer_relists_total", "Lists begun", *labels, "reason")
-        self._restarts = count("watch_restarts_total", "Watches begun again", *labels, "reason")
-        self._counted: dict[tuple[str, ...], int] = {}
+        self._relists = Counts(count("informer_relists_total", "Lists begun", *labels, "reason"))
+        self._restarts = Counts(count("watch_restarts_total", "Watches begun again", *labels, "reason"))
 
     def sample(self, informers: Iterable[Informer[Any]]) -> None:
         """Set what has a value at any time."""
@@ -230,11 +269,6 @@ class Informers:
             self._staleness[labels].set(informer.staleness(now()))
             self._objects[labels].set(len(informer.store))
             self._bytes[labels].set(informer.store.bytes)
-            for name, family, total in (
-                ("relists", self._relists, informer.relists),
-                ("restarts", self._restarts, informer.restarts),
-            ):
-                for reason, seen in total.items():
-                    before = self._counted.get((name, *labels, reason), 0)
-                    family[*labels, reason].inc(seen - before)
-                    self._counted[name, *labels, reason] = seen
+            for counts, totals in ((self._relists, informer.relists), (self._restarts, informer.restarts)):
+                for reason, total in totals.items():
+                    counts.set(total, *labels, reason)

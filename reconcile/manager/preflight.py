@@ -6,18 +6,21 @@ true for the moment only; later refusals are reported where they happen.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Final, Literal, TypeAlias
 
 import anyio
-from attrs import evolve
+from anyio.abc import TaskStatus
+from attrs import evolve, frozen
 
+from reconcile.cache.cluster import Cluster
 from reconcile.core.backoff import Backoff
 from reconcile.kube.client import Client
 from reconcile.kube.errors import KubeError, is_retryable
 from reconcile.kube.kinds import SELF_SUBJECT_ACCESS_REVIEW as REVIEW
-from reconcile.manager.rbac import Rule, merged
+from reconcile.manager.election import LeaderElector
+from reconcile.manager.rbac import Rule, Writes, leading, merged, watching
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,46 @@ async def preflight(cluster: str, client: Client, rules: Iterable[Rule], *, mode
         for rule in lacking:
             log.warning("a right is missing: cluster=%s right=%s add=%s", cluster, rule, rule.to_add)
         return
+
+
+@frozen
+class Checked:
+    """A cluster as a service, whose rights are asked for before its first watch. ``rules`` may be about others, too."""
+
+    cluster: Cluster
+    rules: tuple[Rule, ...]
+    mode: Preflight
+    rng: Random
+
+    @property
+    def name(self) -> str:
+        """The cluster's."""
+        return self.cluster.name
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Ask, then run the cluster.
+
+        Raises:
+            MissingRights: see ``preflight``.
+        """
+        ours = [rule for rule in self.rules if rule.cluster == self.name]
+        await preflight(self.name, self.cluster.client, ours, mode=self.mode, rng=self.rng)
+        await self.cluster.run(task_status=task_status)
+
+
+def needed(clusters: Sequence[Cluster], writes: Iterable[Writes], election: LeaderElector | None) -> tuple[Rule, ...]:
+    """The rights for what clusters watch, for what is declared to be written, and for a leader election."""
+    watched = {
+        (cluster.name, informer.watched.resource): informer.watched.namespaces
+        for cluster in clusters
+        for informer in cluster.informers
+    }
+    rules = [rule for (cluster, resource), places in watched.items() for rule in watching(cluster, resource, places)]
+    for write in writes:
+        rules += write.rules(watched.get((write.cluster, write.resource), ()))
+    if election is not None and clusters:
+        rules.append(leading(election.cluster or clusters[0].name, election.election.namespace))
+    return merged(rules)
 
 
 async def missing(client: Client, rules: Iterable[Rule]) -> tuple[Rule, ...]:

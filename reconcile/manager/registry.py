@@ -83,6 +83,19 @@ class Family(dict[tuple[str, ...], Any]):
         self._metric.clear()
 
 
+class Counts:
+    """A counter whose totals are known elsewhere."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._seen: dict[tuple[str, ...], float] = {}
+
+    def set(self, total: float, *labels: str) -> None:
+        """``total`` never goes back."""
+        self._family[labels].inc(total - self._seen.get(labels, 0.0))
+        self._seen[labels] = total
+
+
 class _Tidy:
     """A registry without the moments at which counters were made: dashboards know no such series."""
 

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -201,6 +201,15 @@ class WebServer:
                     stamp = seen
             except OSError as error:
                 log.warning("%s: certificate not read again file=%s error=%s", self.name, tls.certificate, error)
+
+
+def sharing(servers: Iterable[WebServer]) -> tuple[WebServer, ...]:
+    """Servers with one address become one, with the routes of all; the first gives name and certificate."""
+    by_address: dict[Address, WebServer] = {}
+    for server in servers:
+        first = by_address.setdefault(server.address, server)
+        first.routes = {**server.routes, **first.routes}
+    return tuple(by_address.values())
 
 
 def _why(error: OSError) -> str:

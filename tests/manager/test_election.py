@@ -69,7 +69,7 @@ class Place:
         line = FaultyTransport(self.server.transport(user=user or User(identity)))
         settings = ClientSettings(call_timeout=3.0, retry=RetryPolicy(attempts=1))
         chosen = evolve(ELECTION, identity=identity, **election)
-        elector = LeaderElector(chosen, lambda: Client(line, settings=settings), Random(identity))
+        elector = LeaderElector(chosen, lambda: Client(line, settings=settings), rng=Random(identity))
         return Candidate(elector, line)
 
     def start(self, identity: str, **options: Any) -> Candidate:
