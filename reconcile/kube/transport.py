@@ -50,8 +50,10 @@ class Stream(Protocol):
 class Transport(Protocol):
     """A way to one API server."""
 
-    host: str
-    """For metrics and messages: ``name:port``."""
+    @property
+    def host(self) -> str:
+        """For metrics and messages: ``name:port``."""
+        ...
 
     async def call(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> HttpResponse:
         """Send and read the whole answer, of any status. ``timeout`` counts from the wait for a connection.
