@@ -118,6 +118,17 @@ class TestCancel:
         first.cancel()
         assert await second == "a"
         assert first.cancelled()
+        assert queue.snapshot().idle_workers == 0
+
+    async def test_a_cancelled_worker_is_not_counted_as_idle(self) -> None:
+        queue = WorkQueue[str]()
+        workers = [asyncio.create_task(queue.get()) for _ in range(3)]
+        await settled()
+        assert queue.snapshot().idle_workers == 3
+        for worker in workers:
+            worker.cancel()
+        await asyncio.wait(workers)
+        assert queue.snapshot().idle_workers == 0
 
     async def test_a_worker_cancelled_just_before_a_key_is_added_is_passed_over(self) -> None:
         queue = WorkQueue[str]()
