@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeAlias
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import anyio.to_thread
 from attrs import define, field, frozen
@@ -67,7 +68,7 @@ class RenewedCredentials:
     """``Credentials`` from an access: static, from files that others rotate, or from a plugin.
 
     A failure is told once in the log, and as a LoginError to those who have nothing else; it is looked into again after
-    the check interval, so that a broken plugin is not run for every request.
+    the check interval, so that a broken plugin is not run for every request. May be shared by transports of any loop.
     """
 
     access: ClusterAccess
@@ -81,11 +82,13 @@ class RenewedCredentials:
     _look_at: Seconds = field(default=0.0, init=False)
     _force_at: Seconds = field(default=0.0, init=False)
     _complaint: LoginError | None = field(default=None, init=False)
-    _looking: asyncio.Lock = field(factory=asyncio.Lock, init=False, repr=False)
+    _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
+        factory=WeakKeyDictionary, init=False, repr=False
+    )
 
     async def grant(self) -> Grant:
         if now() >= self._look_at:
-            async with self._looking:
+            async with self._looking():
                 if now() >= self._look_at:
                     await self._look(forced=False)
         if self._grant is None or (self._complaint is not None and self._is_over()):
@@ -95,11 +98,15 @@ class RenewedCredentials:
         return self._grant
 
     async def renew(self, refused: Grant) -> Grant | None:
-        async with self._looking:
+        async with self._looking():
             if self._grant is refused and now() >= self._force_at:
                 await self._look(forced=True)
                 self._force_at = now() + self.settings.check_interval
         return self._grant if self._grant is not refused else None
+
+    def _looking(self) -> asyncio.Lock:
+        """One at a time in each loop: a lease is often renewed from a loop of its own, with the same credentials."""
+        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     async def _look(self, *, forced: bool) -> None:
         try:

@@ -5,6 +5,7 @@ import base64
 import datetime as dt
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,18 @@ async def test_a_static_token_goes_before_a_plugin(monkeypatch: pytest.MonkeyPat
     plugin = Plugin(broken)
     assert token(await plugin.credentials(monkeypatch, token="static").grant()) == "static"
     assert plugin.runs == 0
+
+
+def test_loops_of_several_threads_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = Plugin(lasting(3600), takes=0.05)
+    ours = plugin.credentials(monkeypatch)
+
+    async def ask() -> set[str]:
+        return {token(grant) for grant in await asyncio.gather(*(ours.grant() for _ in range(5)))}
+
+    with ThreadPoolExecutor(3) as threads:
+        answers = [thread.result() for thread in [threads.submit(asyncio.run, ask()) for _ in range(3)]]
+    assert set.union(*answers) <= {"t1", "t2", "t3"}
 
 
 # refused by a server

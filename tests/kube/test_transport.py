@@ -21,7 +21,7 @@ from reconcile.kube.access import ClusterAccess
 from reconcile.kube.credentials import CredentialSettings, Grant, RenewedCredentials
 from reconcile.kube.errors import BadAnswer, ConnectionFailed, Fenced, RequestTimeout
 from reconcile.kube.request import HttpRequest
-from reconcile.kube.transport import HttpTransport, TransportSettings
+from reconcile.kube.transport import HttpTransport, TransportSettings, watch_over
 from reconcile.testing.certificates import Authority, KeyPair
 
 AUTHORITY = Authority.create("ca", dt.datetime.now(dt.UTC))
@@ -231,16 +231,18 @@ async def test_a_redirect_is_handed_on(connect: Connect) -> None:
         assert (await transport.call(GET, timeout=5)).status == 302
 
 
-async def test_cookies_are_not_sent_back(connect: Connect) -> None:
+async def test_cookies_are_not_sent_back(implementation: Implementation) -> None:
     head = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
-    async with connect(always(head)) as (peer, transport):
-        for _ in range(2):
-            await transport.call(GET, timeout=5)
+    async with Peer(always(head)).serving() as peer:
+        access = ClusterAccess(f"http://localhost:{peer.port}")  # a name: some keep no cookies for addresses
+        async with reaching(peer, implementation, access=access) as transport:
+            for _ in range(2):
+                await transport.call(GET, timeout=5)
     assert peer.seen[1].header("cookie") is None
 
 
 @pytest.mark.parametrize(
-    "request_", [evolve(GET, headers={"x": "a\r\nb: c"}), HttpRequest("GET", "/a\r\nb: c"), HttpRequest("GET", "/a b")]
+    "request_", [evolve(GET, headers={"x": "a\r\nb: c"}), HttpRequest("GET", "/a\r\nb:c"), HttpRequest("GET", "/a b")]
 )
 async def test_nothing_can_slip_into_the_head(connect: Connect, request_: HttpRequest) -> None:
     async with connect(always(OK)) as (peer, transport):
@@ -271,6 +273,25 @@ async def test_a_connection_that_the_server_ends_is_not_used_again(connect: Conn
         for _ in range(3):
             await transport.call(GET, timeout=5)
         assert peer.connections == 3
+
+
+@pytest.mark.pain(1)
+async def test_the_kernel_watches_over_every_connection(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def spy(connection: Any, settings: TransportSettings) -> None:
+        watch_over(connection, settings)
+        seen.append(connection)
+
+    for engine in ("session", "wire"):
+        monkeypatch.setattr(f"reconcile.kube.{engine}.watch_over", spy)
+    async with connect(always(CHUNKED), probe_interval=7.0, silence_limit=21.0) as (_, transport):
+        stream = await transport.open(GET, timeout=5)
+        [connection] = seen
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        assert [connection.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [7, 7, 3, 21_000]
+        await stream.aclose()
 
 
 async def test_an_unused_connection_is_closed_after_a_while(connect: Connect) -> None:
@@ -704,7 +725,6 @@ async def test_a_rotated_client_certificate_is_shown_without_a_restart(
             await transport.call(GET, timeout=5)
             await transport.call(GET, timeout=5)
             install("two")
-            await transport.call(GET, timeout=5)
             await transport.call(GET, timeout=5)
     users = [dict(pair[0] for pair in seen["subject"])["commonName"] for seen in peer.tls_peers]
     assert users == ["one", "two"]
