@@ -5,23 +5,16 @@ The reasons name clusters, kinds and times, never an object.
 
 from typing import Any
 
+from attrs import define, field
+
 from reconcile.cache.cluster import Cluster
 from reconcile.cache.informer import Informer
 from reconcile.cache.reflector import State
 from reconcile.controller.controller import Controller
 from reconcile.core.clock import Seconds, now
-from reconcile.core.watchdog import LoopWatchdog
 from reconcile.kube.errors import Fenced
 from reconcile.manager.election import LeaderElector
-from reconcile.manager.probes import Check, Probes
-
-
-def add_cluster(probes: Probes, cluster: Cluster, staleness_limit: Seconds) -> None:
-    """One check for the way to a cluster, and one for each of its copies."""
-    probes.add(f"cluster-{cluster.name}", connection(cluster), "readyz")
-    for informer in cluster.informers:
-        name = f"cache-{cluster.name}-{informer.watched.resource.name}"
-        probes.add(name, freshness(informer, staleness_limit), "readyz")
+from reconcile.manager.probes import Check
 
 
 def connection(cluster: Cluster) -> Check:
@@ -47,13 +40,25 @@ def freshness(informer: Informer[Any], limit: Seconds) -> Check:
     return check
 
 
-def loop_lag(watchdog: LoopWatchdog, limit: Seconds) -> Check:
-    """Whether the loop gets round quickly enough."""
+@define(eq=False)
+class LoopLag:
+    """Remembers the last time the loop was held up for longer than ``limit``; told of by ``note``."""
 
-    def check() -> str:
-        return f"the loop was blocked for {watchdog.lag:.1f} s" if watchdog.lag > limit else ""
+    limit: Seconds
+    memory: Seconds = 30.0
+    """So long after it the check still fails: probes come every ten seconds or so."""
+    _blocked: tuple[Seconds, Seconds] | None = field(default=None, init=False)
 
-    return check
+    def note(self, lag: Seconds) -> None:
+        """For ``LoopWatchdog.on_lag``."""
+        if lag > self.limit:
+            self._blocked = (now(), lag)
+
+    def check(self) -> str:
+        """Whether the loop came round quickly enough of late."""
+        if self._blocked is None or (ago := now() - self._blocked[0]) > self.memory:
+            return ""
+        return f"the loop was blocked for {self._blocked[1]:.1f} s, {ago:.0f} s ago"
 
 
 def leadership(elector: LeaderElector) -> Check:

@@ -28,16 +28,16 @@ from reconcile.controller.controller import Controller
 from reconcile.controller.history import Why
 from reconcile.core.clock import Seconds
 from reconcile.core.service import Service, ServiceEnded, serving
-from reconcile.core.watchdog import LoopWatchdog
-from reconcile.manager import checks, debug
+from reconcile.manager import debug
 from reconcile.manager.election import LeaderElector
+from reconcile.manager.instruments import Instruments
 from reconcile.manager.metrics import Metrics
 from reconcile.manager.preflight import Checked, needed
 from reconcile.manager.probes import Probes
 from reconcile.manager.rbac import Rule, Writes
 from reconcile.manager.settings import ManagerSettings
 from reconcile.manager.together import Together
-from reconcile.manager.web import Address, WebServer, sharing
+from reconcile.manager.web import WebServer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", Cluster, Controller)
@@ -51,8 +51,8 @@ class PartEnded(Exception):
         self.part = part
 
 
-class Event(Protocol):
-    """Of asyncio or of anyio."""
+class Signal(Protocol):
+    """An event of asyncio or of anyio."""
 
     async def wait(self) -> Any: ...
 
@@ -84,9 +84,7 @@ class Manager:
         _check("controller", [controller.name for controller in controllers])
         for controller in controllers:
             if others := [cluster.name for cluster in controller.clusters if cluster not in clusters]:
-                raise ValueError(
-                    f"controller {controller.name!r} looks at clusters that were not given: {others}"
-                )
+                raise ValueError(f"controller {controller.name!r} looks at clusters that were not given: {others}")
         self.clusters = tuple(clusters)
         self.controllers = tuple(controllers)
         self.services = tuple(services)
@@ -94,13 +92,8 @@ class Manager:
         self.election = election
         self.writes = tuple(writes)
         self.settings = settings
-        self.watchdog = LoopWatchdog()
-        self.probes = Probes()
-        """Checks may be added at any time."""
-        self.metrics = Metrics() if Address.parse(settings.metrics) else None
-        """For figures of one's own; None if nobody can see them."""
-        self.servers = self._servers()
         self.rng = rng or Random()
+        self._instruments = Instruments(settings, self.clusters, self.controllers, election, self._unready)
         self._workers = Together(
             "workers", [one.workers for one in controllers], may_drain=lambda: election is None or election.is_leader
         )
@@ -108,7 +101,9 @@ class Manager:
         self._scope = anyio.CancelScope()
         self._working = anyio.Event()
         self._ended = anyio.Event()
-        self._connect()
+        for cluster in clusters:
+            if election is not None and cluster.client.fence is None:
+                cluster.client.fence = election.fence
 
     # life
 
@@ -146,7 +141,7 @@ class Manager:
                 return False
             raise only from only.__cause__
 
-    async def run(self, stop: Event | None = None, *, signals: bool = False) -> None:
+    async def run(self, stop: Signal | None = None, *, signals: bool = False) -> None:
         """Wait until ``stop`` is set, ``stop()`` is called or, with ``signals``, SIGTERM or SIGINT comes; then stop.
 
         Returns when everything has ended. A second signal cuts off what is in work.
@@ -165,7 +160,8 @@ class Manager:
 
     def stop(self) -> None:
         """Begin to stop in order. Waits for nothing: ``run`` and the end of the block do."""
-        self._phase = "stopping"
+        if not self._ended.is_set():
+            self._phase = "stopping"
         self._scope.cancel()
 
     def hurry(self) -> None:
@@ -174,6 +170,21 @@ class Manager:
         self.stop()
 
     # what people ask
+
+    @property
+    def probes(self) -> Probes:
+        """Checks may be added at any time."""
+        return self._instruments.probes
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """For figures of one's own; None where nobody could see them."""
+        return self._instruments.metrics
+
+    @property
+    def servers(self) -> tuple[WebServer, ...]:
+        """Those of the pages; ``bound`` tells where they listen."""
+        return self._instruments.servers
 
     def cluster(self, name: str) -> Cluster:
         """One of the clusters.
@@ -206,7 +217,7 @@ class Manager:
         stop = self.settings.stop_budget
         clusters = [Checked(cluster, self.rules(), self.settings.preflight, self.rng) for cluster in self.clusters]
         phases: dict[str, tuple[Sequence[Service], Seconds]] = {
-            "waiting for services": ((self.watchdog, *self.services), stop),
+            "waiting for services": ((self._instruments.watchdog, *self.services), stop),
             "waiting for the caches": ([Together("clusters", clusters)], stop),
             "waiting for the sources": ([Together("intakes", [one.intake for one in self.controllers])], stop),
             STANDBY: ([] if self.election is None else [self.election], stop),
@@ -218,7 +229,8 @@ class Manager:
                 async with AsyncExitStack() as started:
                     await started.enter_async_context(serving(*self.servers, budget=stop))
                     task_status.started()
-                    for self._phase, (services, budget) in phases.items():
+                    for phase, (services, budget) in phases.items():
+                        self._phase = phase
                         await started.enter_async_context(serving(*services, budget=budget))
                     self._begin_work()
                     await anyio.sleep_forever()
@@ -238,7 +250,7 @@ class Manager:
         self._working.set()
         log.info("started: clusters=%d controllers=%d", len(self.clusters), len(self.controllers))
 
-    async def _stop_at(self, event: Event) -> None:
+    async def _stop_at(self, event: Signal) -> None:
         await event.wait()
         self.stop()
 
@@ -250,36 +262,6 @@ class Manager:
                 if self._scope.cancel_called:
                     self.hurry()
                 self.stop()
-
-    # how they hear of each other
-
-    def _servers(self) -> tuple[WebServer, ...]:
-        settings, metrics = self.settings, self.metrics
-        servers = [
-            WebServer(name, address, routes, f"ManagerSettings({name}=...)", tls)
-            for name, text, routes, tls in (
-                ("probes", settings.probes, self.probes.routes(), None),
-                ("metrics", settings.metrics, metrics.routes() if metrics else {}, settings.metrics_certificate),
-                ("debug", settings.debug, debug.routes(self.controllers, self.clusters), None),
-            )
-            if (address := Address.parse(text)) is not None
-        ]
-        return sharing(servers)
-
-    def _connect(self) -> None:
-        settings, election = self.settings, self.election
-        for cluster in self.clusters:
-            if election is not None and cluster.client.fence is None:
-                cluster.client.fence = election.fence
-            checks.add_cluster(self.probes, cluster, settings.staleness_limit)
-        for controller in self.controllers:
-            self.probes.add(f"controller-{controller.name}", checks.health(controller), "readyz")
-        if election is not None:
-            self.probes.add("leader", checks.leadership(election), "healthz", "readyz")
-        self.probes.add("loop", checks.loop_lag(self.watchdog, settings.lag_limit), "healthz", "readyz")
-        self.probes.add("start", self._unready, "readyz")
-        if self.metrics is not None:
-            self.metrics.observe(self.clusters, self.controllers, self.watchdog, election)
 
     def _unready(self) -> str:
         return "" if self._phase in (WORKING, STANDBY) else self._phase

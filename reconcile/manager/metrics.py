@@ -18,7 +18,6 @@ from reconcile.controller.outcome import Label
 from reconcile.core.clock import Seconds, now
 from reconcile.core.queue import WorkQueue
 from reconcile.core.schedule import NORMAL
-from reconcile.core.watchdog import LoopWatchdog
 from reconcile.kube.errors import ApiError, KubeError
 from reconcile.manager.election import LeaderElector
 from reconcile.manager.registry import Counts, Family, Figures
@@ -30,6 +29,7 @@ RECONCILES: Final = (
     *(1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60),
 )
 QUEUES: Final = tuple(10.0**exponent for exponent in range(-8, 4))
+LAGS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 REQUESTS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 
 PRIORITIES: Final = 25
@@ -62,13 +62,12 @@ class Metrics:
         self.informers = Informers(self.figures)
         self._writes = Counts(self.figures.counter("writes_total", "Writes", "cluster", "verb", "outcome"))
         self._master = self.figures.gauge("leader_election_master_status", "1 for a leader, 0 for a standby", "name")
-        self._lag = self.figures.gauge("loop_lag_seconds", "How late the event loop came round last")
+        self._lag = self.figures.histogram("loop_lag_seconds", "How late the event loop came round", bounds=LAGS)
 
     def observe(
         self,
         clusters: Sequence[Cluster],
         controllers: Sequence[Controller],
-        watchdog: LoopWatchdog,
         election: LeaderElector | None,
     ) -> None:
         """Hear from all of them, unless somebody else does, and read the rest whenever the page is asked for."""
@@ -86,11 +85,14 @@ class Metrics:
             for cluster in clusters:
                 for (verb, outcome), count in cluster.writes.items():
                     self._writes.set(count, cluster.name, verb, outcome)
-            self._lag[()].set(watchdog.lag)
             if election is not None:
                 self._master[election.election.name,].set(election.is_leader)
 
         self.figures.sample(sample)
+
+    def lag(self, seconds: Seconds) -> None:
+        """The event loop came round that late."""
+        self._lag[()].observe(seconds)
 
     def routes(self) -> Mapping[str, Handler]:
         """For a web server: ``/metrics``."""

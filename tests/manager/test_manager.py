@@ -151,7 +151,7 @@ class TestLostClusters:
         async with ApiServer() as one, ApiServer() as two:
             home, away = Side.of(one), Side.of(two, "away")
             away.line.plan = DOWN
-            async with Manager([home.cluster, away.cluster], []) as manager:
+            async with Manager([away.cluster, home.cluster], []) as manager:
                 await anyio.sleep(30)
                 assert home.cluster.has_synced
                 assert failing(manager)["start"] == "waiting for the caches"
