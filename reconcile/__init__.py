@@ -15,8 +15,10 @@ every store shows that write or something newer.
 A ``Manager`` runs all of it in order: probes and metrics, caches, controllers, and a ``LeaderElector`` if only one
 process may write; it stops in reverse. Nothing is global: several managers live in one process, and in a test.
 
-    async with Manager([cluster], [Controller("greeter", reconcile, sources=[For(cluster, GREETING)])]) as manager:
-        await manager.run(signals=True)
+    async with connect() as client:
+        cluster = Cluster("home", client, [GREETING])
+        async with Manager([cluster], [Controller("greeter", greet, [For(cluster, GREETING)])]) as manager:
+            await manager.run(signals=True)
 
 These are the words most controllers need. Each is loaded when it is first asked for; what is not here is imported from
 the layer it lives in: ``reconcile.kube``, ``.cache``, ``.controller``, ``.manager``; ``reconcile.testing`` for tests.
