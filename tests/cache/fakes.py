@@ -79,7 +79,7 @@ class FakeServer:
         self.streams: list[FakeStream] = []
         self.compacted = 0
         self._log: list[tuple[int, str, dict[str, Any]]] = []
-        self._watches: list[tuple[str, FakeStream]] = []
+        self.watches: list[tuple[str, FakeStream]] = []
 
     # what a test does
 
@@ -114,7 +114,7 @@ class FakeServer:
         """Go on from an older version, as after the restore of a backup: watches hear of nothing."""
         self.version = self.compacted = version
         self._log.clear()
-        self._watches.clear()
+        self.watches.clear()
 
     def next(self, verb: str, *answers: Answer) -> None:
         self.script.setdefault(verb, deque()).extend(answers)
@@ -207,12 +207,12 @@ class FakeServer:
             for version, kind, thing in self._log:
                 if version > since and info.namespace in ("", thing["metadata"]["namespace"]):
                     stream.send(kind, thing)
-        self._watches.append((info.namespace, stream))
+        self.watches.append((info.namespace, stream))
         return stream
 
     def _show(self, kind: str, thing: dict[str, Any]) -> None:
         self._log.append((self.version, kind, thing))
-        for namespace, stream in self._watches:
+        for namespace, stream in self.watches:
             if namespace in ("", thing["metadata"]["namespace"]):
                 stream.send(kind, thing)
 

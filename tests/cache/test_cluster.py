@@ -21,7 +21,7 @@ from reconcile.kube.journal import Write, journal
 from reconcile.kube.kinds import CONFIG_MAP, SECRET
 from reconcile.kube.objects import Object, ObjectKey, ObjectMeta
 from reconcile.kube.patch import JsonPatch, MergePatch
-from reconcile.kube.request import HttpRequest
+from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.kube.resource import Resource
 from reconcile.kube.selector import BadSelector
 from reconcile.testing.loop import settled
@@ -421,11 +421,17 @@ async def test_an_outcome_that_cannot_be_found_out_is_raised_in_time_and_the_eve
         assert the(cluster).spec.color == "red"
 
 
+async def hang(request: HttpRequest, **_: Any) -> HttpResponse:
+    await asyncio.sleep(3600)
+    raise AssertionError
+
+
 async def test_a_cancelled_write_is_noted_as_one_that_may_have_happened(written: Any) -> None:
     server = FakeServer()
     async with a_cluster(server) as cluster:
+        server.call = hang  # type: ignore[method-assign]
         task = asyncio.create_task(cluster.apply(desired()))
-        await asyncio.sleep(0)
+        await settled()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
