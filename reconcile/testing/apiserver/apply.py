@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import attrs
 
 from reconcile.testing.apiserver import fields as fieldsets
+from reconcile.testing.apiserver import fitting, walks
 from reconcile.testing.apiserver import managers as managing
-from reconcile.testing.apiserver import walks
+from reconcile.testing.apiserver.comparing import Difference, compare
 from reconcile.testing.apiserver.failure import Document, Failure, bad_request
 from reconcile.testing.apiserver.fields import EMPTY, FieldSet, Path
 from reconcile.testing.apiserver.managers import BEFORE_FIRST_APPLY, BadEntry, Manager, Managers, Owned
@@ -107,6 +108,7 @@ def apply(writer: Writer, live: Document, config: Document, *, force: bool = Fal
         raise Failure(500, "", f"failed to decode managed fields: {error}") from error
     _check(writer, config, "failed to create typed patch object", duplicates=False)
     _check(writer, live, "failed to create typed live object", duplicates=True)
+    managers = _reconciled(writer, live, managers)
     if not managers:
         before = attrs.evolve(writer, name=BEFORE_FIRST_APPLY)
         empty = {**writer.blank, "apiVersion": live.get("apiVersion"), "kind": live.get("kind")}
@@ -142,13 +144,24 @@ def track(writer: Writer, live: Document | None, new: Document) -> Document:
     if managers or live is None:
         bare = _with_managers(new, {})
         try:
-            walks.check(writer.schema, bare, duplicates=True)
-            walks.check(writer.schema, before, duplicates=True)
+            fitting.check(writer.schema, bare, duplicates=True, known=before)
+            managers = _reconciled(writer, bare, managers)
+            managers = managing.capped(_tracked(writer, _with_managers(before, {}), bare, managers))
         except walks.BadDocument:
             # such an object keeps the managers it has
             return _with_entries(new, of_live)
-        managers = managing.capped(_tracked(writer, _with_managers(before, {}), bare, managers))
     return _with_managers(new, managers)
+
+
+def _reconciled(writer: Writer, document: Document, managers: Managers) -> Managers:
+    """The managers in the words of the schemas of today."""
+    result = {}
+    for manager, owned in managers.items():
+        found = writer.convert(document, owned.api_version)
+        if found is not None:
+            fields = walks.reconciled(found[0], owned.fields)
+            result[manager] = owned if fields is owned.fields else attrs.evolve(owned, fields=fields)
+    return result
 
 
 def _decoded_or_none(entries: Any) -> Managers:
@@ -160,7 +173,7 @@ def _decoded_or_none(entries: Any) -> Managers:
 
 def _check(writer: Writer, document: Document, what: str, *, duplicates: bool) -> None:
     try:
-        walks.check(writer.schema, document, duplicates=duplicates)
+        fitting.check(writer.schema, document, duplicates=duplicates)
     except walks.BadDocument as error:
         metadata = document.get("metadata") or {}
         group, _, version = writer.api_version.rpartition("/")
@@ -240,13 +253,13 @@ def _remove(schema: Schema, document: Document, fields: FieldSet) -> Document:
 
 def _disowned(
     writer: Writer, live: Document, new: Document, managers: dict[Manager, Owned], workflow: Manager, *, force: bool
-) -> tuple[dict[Manager, Owned], walks.Difference]:
+) -> tuple[dict[Manager, Owned], Difference]:
     """The managers without what this write changed or removed, and what it changed.
 
     Raises:
         Conflicts: others own what it changed, and it may not take it.
     """
-    by_version = {writer.api_version: walks.compare(writer.schema, live, new).without(writer.excluded)}
+    by_version = {writer.api_version: compare(writer.schema, live, new).without(writer.excluded)}
     conflicts: dict[Manager, FieldSet] = {}
     removed: dict[Manager, FieldSet] = {}
     for manager, owned in list(managers.items()):
@@ -257,7 +270,7 @@ def _disowned(
             if old_one is None or new_one is None:
                 del managers[manager]
                 continue
-            difference = walks.compare(old_one[0], old_one[1], new_one[1])
+            difference = compare(old_one[0], old_one[1], new_one[1])
             by_version[owned.api_version] = difference.without(writer.excluded)
         difference = by_version[owned.api_version]
         taken = fieldsets.intersection(owned.fields, fieldsets.union(difference.modified, difference.added))

@@ -17,6 +17,7 @@ from reconcile.testing.apiserver.failure import (
     too_large,
     unsupported_media_type,
 )
+from reconcile.testing.apiserver.gotext import json_error
 
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
@@ -106,7 +107,7 @@ def parse(raw: bytes, *, yaml: bool = False) -> Any:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         if not yaml:
-            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+            raise bad_request(json_error(raw) or str(error)) from error
     import yaml as pyyaml
 
     try:

@@ -41,7 +41,8 @@ def body(request: HttpRequest, kind: Kind) -> Document:
     except Failure as failure:
         if failure.code != 400:
             raise
-        raise _unrecognized(kind, str(failure), request.body) from failure
+        why = f"couldn't get version/kind; json parse error: {failure}"
+        raise _unrecognized(kind, why, request.body) from failure
     if not isinstance(value, dict):
         why = f"couldn't get version/kind; json parse error: {misfit(value, _STRUCT)}"
         raise _unrecognized(kind, why, request.body)
@@ -158,7 +159,7 @@ def strict_failure(kind: Kind, problems: list[str], shown: str | None) -> Failur
 
 
 def twice(raw: bytes) -> list[str]:
-    """The fields that a JSON body sets more than once, as strict field validation names them."""
+    """The fields that a JSON body sets more than once, as strict field validation names them; of YAML, none."""
     found: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -178,7 +179,10 @@ def twice(raw: bytes) -> list[str]:
             for index, item in enumerate(value):
                 collect(item, f"{path}[{index}]")
 
-    collect(json.loads(raw, object_pairs_hook=pairs), "")
+    try:
+        collect(json.loads(raw, object_pairs_hook=pairs), "")
+    except (ValueError, RecursionError):
+        return []
     return found
 
 

@@ -125,14 +125,6 @@ def has(fields: FieldSet, path: Path) -> bool:
     return bool(path) and is_member(node)
 
 
-def ordered(fields: FieldSet) -> dict[str, Any]:
-    """The same set with its elements in the order in which the real server writes them."""
-    result: dict[str, Any] = {SELF: {}} if SELF in fields else {}
-    for element, node in sorted(children(fields), key=lambda pair: _order(pair[0])):
-        result[element] = ordered(node)
-    return result
-
-
 def key_element(keys: Mapping[str, Any]) -> str:
     """The element of a list-map item; ``keys`` are its key fields."""
     return "k:" + _compact(keys)

@@ -112,7 +112,7 @@ def encode(managers: Managers) -> list[Document]:
             "apiVersion": owned.api_version,
             **({"time": owned.time} if owned.time else {}),
             "fieldsType": "FieldsV1",
-            "fieldsV1": fieldsets.ordered(owned.fields),
+            "fieldsV1": owned.fields,
             **({"subresource": manager.subresource} if manager.subresource else {}),
         }
         for manager, owned in order

@@ -79,13 +79,19 @@ def keep(document: Document, old: Document) -> None:
         metadata["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
 
 
-def tidy(document: Document) -> None:
-    """Drop what an encoder of the real server would leave out: empty lists, maps and strings of the metadata."""
+def tidy(document: Document) -> bool:
+    """Drop what an encoder of the real server would leave out: empty lists, maps and strings of the metadata.
+
+    The answer says whether there were any lists or maps.
+    """
     metadata = of(document)
-    for name in [name for name, value in metadata.items() if value in (None, "", [], {})]:
+    empty = [name for name, value in metadata.items() if value in (None, "", [], {})]
+    found = any(metadata[name] in ([], {}) for name in empty)
+    for name in empty:
         del metadata[name]
     if metadata.get("generation") == 0:
         del metadata["generation"]
+    return found
 
 
 def faults(kind: Kind, document: Document, *, generic: bool = False) -> Iterator[Fault]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 import attrs
 
 from reconcile.kube.request import HttpRequest
-from reconcile.kube.selector import BadSelector, FieldSelector, LabelSelector, parse_fields, parse_labels
+from reconcile.kube.selector import FieldSelector, LabelSelector
+from reconcile.testing.apiserver import selectors
 from reconcile.testing.apiserver.failure import (
     Document,
     Failure,
@@ -89,7 +90,9 @@ def list_options(request: HttpRequest, kind: Kind, namespace: str, *, watch_list
         request.get("sendInitialEvents") if any(name == "sendInitialEvents" for name, _ in request.query) else None
     )
     options = ListOptions(
-        Selection(namespace, _labels(request.get("labelSelector")), _fields(request.get("fieldSelector"), kind)),
+        Selection(
+            namespace, selectors.labels(request.get("labelSelector")), _fields(request.get("fieldSelector"), kind)
+        ),
         version=request.get("resourceVersion"),
         match=request.get("resourceVersionMatch"),
         limit=_number(request, "limit"),
@@ -121,18 +124,8 @@ def parse_version(text: str, *, watch: bool = False) -> int:
     return int(text)
 
 
-def _labels(text: str) -> LabelSelector:
-    try:
-        return parse_labels(text)
-    except BadSelector as error:
-        raise bad_request(f"unable to parse requirement: {error}") from error
-
-
 def _fields(text: str, kind: Kind) -> FieldSelector:
-    try:
-        selector = parse_fields(text)
-    except BadSelector as error:
-        raise bad_request(f"invalid selector: '{text}'; {error}") from error
+    selector = selectors.fields(text)
     for term in selector.terms:
         known = ("metadata.name", "metadata.namespace", *kind.strategy.fields)
         if term.path not in known:

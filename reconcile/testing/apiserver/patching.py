@@ -9,8 +9,8 @@ from typing import Any, Final
 from reconcile.kube.patch import apply_merge
 from reconcile.testing.apiserver import content, strategic
 from reconcile.testing.apiserver.failure import Document, Failure, bad_request, too_large
+from reconcile.testing.apiserver.gotext import go_plain
 from reconcile.testing.apiserver.schema import Schema
-from reconcile.testing.apiserver.walks import go_plain
 
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"

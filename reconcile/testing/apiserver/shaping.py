@@ -35,17 +35,25 @@ def _lacks(value: Any, schema: Schema) -> bool:
     return value is MISSING or (value is None and not schema.nullable)
 
 
-def pruned(schema: Schema, value: Any) -> Any:
-    """The document without the fields that its schema does not declare, and without nulls that nothing allows."""
+def pruned(schema: Schema, value: Any, known: Any = MISSING) -> Any:
+    """The document without the fields that its schema does not declare, and without nulls that nothing allows.
+
+    What it shares with ``known``, a document that was pruned before, is not looked into again.
+    """
+    if value is known:
+        return value
     if isinstance(value, dict):
+        before = known if isinstance(known, dict) else {}
         kept = {}
         for name, one in value.items():
             child = _declared(schema, name)
             if child is None:
                 if schema.preserves:
                     kept[name] = one
+            elif isinstance(one, dict | list):
+                kept[name] = pruned(child, one, before.get(name, MISSING))
             elif one is not None or child is NOTHING or child.nullable or child.default is not MISSING:
-                kept[name] = pruned(child, one)
+                kept[name] = one
         return kept
     if isinstance(value, list):
         if schema.items is None or schema.preserves:

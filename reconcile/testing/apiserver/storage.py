@@ -32,6 +32,9 @@ class Stored:
     raw: bytes
     labels: Mapping[str, str] = _NO_TEXTS
     fields: Mapping[str, str] = _NO_TEXTS
+    untidy: bool = False
+    """The real server would have stored it with empty lists or maps in its metadata, which reads do not show: its next
+    update is a change even if it changes nothing."""
 
     @property
     def key(self) -> str:
@@ -49,7 +52,7 @@ def key_of(namespace: str, name: str) -> str:
     return f"{namespace}/{name}" if namespace else name
 
 
-def stored(document: Document, version: int, fields: Mapping[str, str] = _NO_TEXTS) -> Stored:
+def stored(document: Document, version: int, fields: Mapping[str, str] = _NO_TEXTS, *, untidy: bool = False) -> Stored:
     """``document`` as it is kept at ``version``."""
     metadata = {**document["metadata"], "resourceVersion": str(version)}
     # what kind it is comes first: readers rely on it
@@ -62,6 +65,7 @@ def stored(document: Document, version: int, fields: Mapping[str, str] = _NO_TEX
         orjson.dumps({**head, **document, "metadata": metadata}),
         metadata.get("labels") or _NO_TEXTS,
         fields,
+        untidy,
     )
 
 
@@ -241,10 +245,12 @@ class Transaction:
             if found is not None:
                 yield found
 
-    def put(self, name: str, document: Document, fields: Mapping[str, str] = _NO_TEXTS) -> Stored:
+    def put(
+        self, name: str, document: Document, fields: Mapping[str, str] = _NO_TEXTS, *, untidy: bool = False
+    ) -> Stored:
         """Create or replace an object; the answer carries the version it will have."""
         version = self.base + len(self.events) + 1
-        new = stored(document, version, fields)
+        new = stored(document, version, fields, untidy=untidy)
         self._stage(name, Event(version, self.get(name, new.key), new))
         return new
 

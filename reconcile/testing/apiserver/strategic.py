@@ -8,8 +8,8 @@ result may share parts with both. Pure. Source of rules and texts: apimachinery,
 from typing import Any, Final
 
 from reconcile.testing.apiserver.failure import Document, Failure, bad_request
+from reconcile.testing.apiserver.gotext import go_plain
 from reconcile.testing.apiserver.schema import DEDUCED, Schema
-from reconcile.testing.apiserver.walks import go_plain
 
 _PATCH: Final = "$patch"
 _RETAIN: Final = "$retainKeys"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import attrs
+import orjson
 
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.resource import Resource
@@ -35,14 +36,14 @@ from reconcile.testing.apiserver.failure import (
     not_found,
 )
 from reconcile.testing.apiserver.registry import Registry
-from reconcile.testing.apiserver.schema import Schema
+from reconcile.testing.apiserver.schema import MISSING, Schema
 from reconcile.testing.apiserver.shaping import pruned, unknown, with_defaults, without_empties
 from reconcile.testing.apiserver.storage import Stored, Transaction, key_of
 from reconcile.testing.apiserver.strategy import ALL, Kind
 from reconcile.testing.apiserver.validation import schema_faults
 
 Change: TypeAlias = Callable[[Document], Document]
-"""What an update makes of the live document, which is its own to change."""
+"""What an update makes of the live document; it leaves that alone and may share parts of it."""
 _NAME_ATTEMPTS = 8
 
 
@@ -121,7 +122,7 @@ class Session:
         metadata.pop("generation", None)
         if kind.strategy.generation:
             metadata["generation"] = 1
-        metas.tidy(document)
+        untidy = metas.tidy(document)
         document = self._admitted(kind, "", None, document)
         self._warn_of_finalizers(kind, document, None)
         faults = [*self._faults(kind, document, None, ""), *metas.faults(kind, document)]
@@ -132,7 +133,7 @@ class Session:
         if found is not None:
             deleting = bool(metas.of(found.value).get("deletionTimestamp"))
             raise already_exists(kind.group_resource, metadata["name"], generated=generated, deleting=deleting)
-        return Result(self.stored(kind, document), created=True)
+        return Result(self.stored(kind, document, untidy=untidy), created=True)
 
     def update(
         self,
@@ -151,9 +152,9 @@ class Session:
         """
         found = self._found(kind, key, uid)
         old = found.value
-        new = change(found.value)
+        new = _with_own_metadata(change(old))
         self._same_name(kind, key, new)
-        new = self.shaped(kind, new)
+        new = self.shaped(kind, new, old)
         new = track(self._writer(kind, manager, subresource), old, new)
         return self._update(kind, found, old, new, subresource)
 
@@ -194,7 +195,7 @@ class Session:
             self._same_name(kind, key, document)
             return self.create_tracked(kind, self._applied(kind, document))
         old = found.value
-        new = apply(writer, found.value, config, force=force)
+        new = _with_own_metadata(apply(writer, old, config, force=force))
         self._same_name(kind, key, new)
         return self._update(kind, found, old, self._applied(kind, new), subresource)
 
@@ -245,7 +246,7 @@ class Session:
         if strategy.generation and not subresource and _differs(old, new, strategy.generation):
             metadata["generation"] += 1
         metas.keep(new, old)
-        metas.tidy(new)
+        untidy = metas.tidy(new)
         new = self._admitted(kind, subresource, old, new)
         self._warn_of_finalizers(kind, new, old)
         faults = [*metas.faults(kind, new, generic=True), *(twice := list(metas.update_faults(new, old))), *twice]
@@ -256,9 +257,9 @@ class Session:
         if self._is_finished(kind, old, new):
             self.finish(kind, found, new)
             return Result(new, gone=True)
-        if new == old and walks.equal(new, old):
+        if not found.untidy and not untidy and new == old and walks.equal(new, old):
             return Result(old, changed=False)
-        return Result(self.stored(kind, new, old))
+        return Result(self.stored(kind, new, old, untidy=untidy))
 
     def _check_version(self, kind: Kind, found: Stored, new: Document) -> None:
         metadata = metas.of(new)
@@ -289,8 +290,8 @@ class Session:
 
     # -- what all writes share -------------------------------------------------------------------------------------
 
-    def shaped(self, kind: Kind, document: Document) -> Document:
-        """A document as it is after decoding: of its kind, pruned, with defaults.
+    def shaped(self, kind: Kind, document: Document, old: Document | None = None) -> Document:
+        """A document as it is after decoding: of its kind, pruned, with defaults. ``old`` is one that already is so.
 
         Raises:
             Failure: 400 for metadata of the wrong types.
@@ -299,7 +300,7 @@ class Session:
             raise bad_request(fault)
         head = {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind}
         document = {**head, **document, **head}
-        known = pruned(kind.schema, document)
+        known = pruned(kind.schema, document, old if old is not None else MISSING)
         if self.strictness != "Ignore" and known != document:
             self._note_unknown(kind, document)
         entries = metas.of(known).get("managedFields")
@@ -315,6 +316,9 @@ class Session:
         if not kind.custom:
             document = {**copy.deepcopy(kind.blank), **without_empties(kind.schema, document)}
         document["metadata"] = dict(metas.of(document))
+        if kind.hooks.default is not None or kind.hooks.allocate is not None:
+            # hooks may change what is deep inside, and the old document may share it
+            document = orjson.loads(orjson.dumps(document))
         if kind.hooks.default is not None:
             kind.hooks.default(document)
         return document
@@ -370,9 +374,9 @@ class Session:
             except Exception as error:
                 raise guarded(error) from error
 
-    def stored(self, kind: Kind, document: Document, old: Document | None = None) -> Document:
+    def stored(self, kind: Kind, document: Document, old: Document | None = None, *, untidy: bool = False) -> Document:
         """Put a document that has passed all steps; the answer is how a client sees it."""
-        kept = self.transaction.put(kind.table, document, kind.selectable(document))
+        kept = self.transaction.put(kind.table, document, kind.selectable(document), untidy=untidy)
         if not self.dry_run:
             return kept.value
         # what is not stored gets no new version
@@ -439,6 +443,12 @@ class Reach:
         if kind is None:
             raise not_found(GroupName(resource.group, resource.plural), "")
         return kind
+
+
+def _with_own_metadata(document: Document) -> Document:
+    """A document whose metadata nobody else has."""
+    metadata = document.get("metadata")
+    return {**document, "metadata": dict(metadata)} if isinstance(metadata, dict) else {**document}
 
 
 def _merged_parts(old: Document, new: Document, parts: tuple[str, ...]) -> Document:
