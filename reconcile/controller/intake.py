@@ -191,9 +191,9 @@ class Intake:
             keys = [key for key in await self._all_keys() if zlib.crc32(str(key).encode()) % SLOTS == slot]
             self.backlog.rng.shuffle(keys)
             for place, key in enumerate(keys):
-                await anyio.sleep(began + interval / SLOTS * (place + 0.5) / len(keys) - now())
+                await anyio.sleep_until(began + interval / SLOTS * (place + 0.5) / len(keys))
                 self.backlog.ask(key, "resync", f"every {interval:g} s", LOW)
-            await anyio.sleep(began + interval / SLOTS - now())
+            await anyio.sleep_until(began + interval / SLOTS)
             slot = (slot + 1) % SLOTS
 
     async def _all_keys(self) -> list[Hashable]:

@@ -96,6 +96,23 @@ async def test_an_owned_object_that_somebody_else_changes_is_brought_back() -> N
             assert len(home.server.writes()) == writes
 
 
+@pytest.mark.parametrize(("controller_only", "expected"), [(True, []), (False, ["a"])])
+async def test_an_owner_that_does_not_control_counts_only_when_asked_for(
+    controller_only: bool, expected: list[str]
+) -> None:
+    async with a_home() as home:
+        widget = await home.widget(size=1)
+        owns = Owns(home.cluster, PART, controller_only=controller_only)
+        async with home.running(home.controller(done, [For(home.cluster, WIDGET), owns])):
+            await rest(1.0)
+            home.runs.clear()
+            part = part_of(widget)
+            part["metadata"]["ownerReferences"][0]["controller"] = False
+            await home.user.create(PART, part)
+            await rest()
+    assert home.names == expected
+
+
 async def test_a_change_in_one_cluster_reconciles_a_key_of_another() -> None:
     def target(part: Object) -> Iterable[Request]:
         yield Request("home", "default", part["data"]["widget"])
@@ -274,29 +291,33 @@ async def test_a_mapping_that_raises_is_asked_again_until_it_answers() -> None:
 
 
 async def test_no_state_is_forgotten_that_a_mapping_failed_on() -> None:
-    ready = False
+    is_ready = True
 
     def mapping(part: Object) -> Iterable[Request]:
-        if not ready:
+        if not is_ready:
             raise LookupError("the other store is empty")
         yield Request("home", "default", part["data"]["widget"])
+
+    async def point_to(name: str) -> None:
+        found = (await home.user.get(PART, ObjectKey("default", "p"))).thaw()
+        await home.user.update(PART, {**found, "data": {"widget": name}})
 
     async with a_home() as home:
         await home.widget("middle", size=1)
         sources: list[AnySource] = [For(home.cluster, WIDGET), Watches(home.cluster, PART, enqueue_by(mapping))]
         async with home.running(home.controller(done, sources)):
-            await rest()
-            home.runs.clear()
             body: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap"}
             body["metadata"] = {"name": "p", "namespace": "default"}
             await home.user.create(PART, {**body, "data": {"widget": "first"}})
-            for name in ("middle", "last"):
-                found = (await home.user.get(PART, ObjectKey("default", "p"))).thaw()
-                await home.user.update(PART, {**found, "data": {"widget": name}})
             await rest()
-            ready = True
+            home.runs.clear()
+            is_ready = False
+            await point_to("middle")
+            await point_to("last")
+            await rest()
+            is_ready = True
             await rest(120.0)
-    assert {"last", "middle"} <= set(home.names)
+    assert set(home.names) == {"first", "middle", "last"}
 
 
 # sources that are no kinds
@@ -374,6 +395,24 @@ async def test_a_resync_looks_at_every_key_once_an_interval_and_never_at_all_at_
             home.runs.clear()
             await rest(4800.0)
             assert len(home.runs) == 48
+
+
+class TestLate:
+    """On the real clock, where time passes while code runs."""
+
+    @pytest.fixture
+    def anyio_backend(self) -> object:
+        return "asyncio", {}
+
+    async def test_a_resync_that_is_behind_its_time_goes_on(self) -> None:
+        async with a_home() as home:
+            for number in range(50):
+                await home.widget(f"n{number}", size=1)
+            settings = attrs.evolve(QUICK, resync=0.001)
+            async with home.running(home.controller(done, [For(home.cluster, WIDGET)], settings)):
+                with anyio.fail_after(10):
+                    while len(home.runs) < 200:
+                        await anyio.sleep(0.01)
 
 
 async def test_without_a_resync_nothing_happens_by_itself() -> None:
