@@ -430,4 +430,4 @@ class NeverTwoHolders(RuleBasedStateMachine):
 
 
 TestNeverTwoHolders = pytest.mark.pain(19)(NeverTwoHolders.TestCase)
-TestNeverTwoHolders.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestNeverTwoHolders.settings = settings(max_examples=70, stateful_step_count=40, deadline=None)

@@ -1,6 +1,6 @@
 """Rights told from declarations: what RBAC has to grant, no more and no less."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconcile.kube.kinds import CONFIG_MAP, CRD, LEASE, POD
@@ -146,6 +146,7 @@ places = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(places))
 def test_merging_neither_adds_nor_drops_a_right(rules: list[Rule]) -> None:
     once = merged(rules)
@@ -154,6 +155,7 @@ def test_merging_neither_adds_nor_drops_a_right(rules: list[Rule]) -> None:
     assert merged(once) == once
 
 
+@settings(max_examples=50)
 @given(st.lists(places), st.lists(places))
 def test_what_is_lacking_is_all_that_has_to_be_added_and_nothing_that_is_there(
     needed: list[Rule], granted: list[Rule]
