@@ -13,7 +13,6 @@ from aiohttp.test_utils import TestClient, TestServer
 from examples import two_clusters, web_app
 from examples.test_copier import (  # noqa: F401 - the tests of an example are run here, too
     original,
-    server,
     test_a_copy_follows_its_original_and_goes_with_it,
     test_a_lost_reply_makes_no_second_copy,
 )
@@ -49,9 +48,9 @@ class TestWebApp:
         return "asyncio", {}
 
     async def test_a_controller_lives_and_ends_with_the_web_application_around_it(self) -> None:
-        async with ApiServer() as server:
-            await server.client().create(CONFIG_MAP, original("blue"))
-            async with TestClient(TestServer(web_app.application(server.client()))) as browser:
+        async with ApiServer() as api:
+            await api.client().create(CONFIG_MAP, original("blue"))
+            async with TestClient(TestServer(web_app.application(api.client()))) as browser:
                 with anyio.fail_after(10):
                     while await (await browser.get("/")).json() != ["default/blue"]:
                         await anyio.sleep(0.01)

@@ -12,6 +12,8 @@ from reconcile.kube import login
 from reconcile.kube.client import Client, ClientSettings
 from reconcile.kube.transport import HttpTransport, TransportSettings
 
+_TRANSPORT, _CLIENT = TransportSettings(), ClientSettings()
+
 
 def connect(
     kubeconfig: Path | str | None = None,
@@ -19,12 +21,12 @@ def connect(
     context: str | None = None,
     field_manager: str = "reconcile",
     user_agent: str = "",
-    transport: TransportSettings = TransportSettings(),
-    settings: ClientSettings = ClientSettings(),
+    transport: TransportSettings = _TRANSPORT,
+    settings: ClientSettings = _CLIENT,
 ) -> Client:
     """A client for one API server; use it with ``async with``. Reads files, sends nothing yet.
 
-    Without ``kubeconfig``: ``$KUBECONFIG``, the service account of the pod, ``~/.kube/config``, whichever is there first.
+    Without ``kubeconfig``: ``$KUBECONFIG``, the service account of the pod, ``~/.kube/config``, whichever is first.
     ``field_manager`` owns what is applied. ``user_agent`` defaults to it and stands in the audit log.
 
     Raises:

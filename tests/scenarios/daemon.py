@@ -90,8 +90,14 @@ class Lab:
 
     def versions(self) -> dict[tuple[str, str], str]:
         """The resource version of every network on both sides."""
-        both = {"source": self.world.networks, "apinet": self.world.counterparts}
-        return {(side, one.metadata.uid): one.metadata.resource_version for side, all_ in both.items() for one in all_}
+        sides = (
+            ("source", [one.metadata for one in self.world.networks]),
+            (
+                "apinet",
+                [one.metadata for one in self.world.counterparts],
+            ),
+        )
+        return {(side, meta.uid): meta.resource_version for side, metas in sides for meta in metas}
 
     # -- what others do --------------------------------------------------------------------------------------------
 
@@ -112,12 +118,11 @@ class Lab:
         self, server: str, obj: networking.Network | apinet.Network, finalizers: list[str]
     ) -> None:
         """Somebody else edits the finalizers of an object; the last one gone, it goes if it is being deleted."""
-        side, kind = (
-            (self.world.source, self.world.kinds.network)
-            if server == "source"
-            else (self.world.apinet, self.world.kinds.apinet_network)
-        )
-        await side.client().patch(kind, obj.metadata.key, MergePatch({"metadata": {"finalizers": finalizers}}))
+        patch = MergePatch({"metadata": {"finalizers": finalizers}})
+        if server == "source":
+            await self.world.source.client().patch(self.world.kinds.network, obj.metadata.key, patch)
+        else:
+            await self.world.apinet.client().patch(self.world.kinds.apinet_network, obj.metadata.key, patch)
 
 
 @asynccontextmanager
