@@ -183,7 +183,6 @@ class Candidacy:
         record = {} if lease is None else lease.at("spec", default={})
         if lease is not None and record != self._record:
             self._record, self._record_since = record, now
-        if self._renewed is None and self.holder == self.election.identity: self._renewed = now
         if self._renewed is None and (taken_until := self._taken_until()) > now:
             self._is_fresh = False
             self._next = min(taken_until, now + self._pause())
@@ -191,7 +190,7 @@ class Candidacy:
     def wrote(self, lease: Object, sent: Seconds) -> None:
         """The server accepted what ``step`` said; ``sent`` is a time before the request left."""
         self._lease, self._record, self._record_since = lease, lease.at("spec", default={}), sent
-        self._renewed = sent + 4.5
+        self._renewed = sent
         self._next = sent + self.election.retry_period
         self._is_fresh, self._is_unconfirmed, self._failures = True, False, 0
 
@@ -217,6 +216,7 @@ class Candidacy:
 
         Source: client-go's release, which sets a duration of one second because the API refuses zero.
         """
+        self._renewed = None
         if self._lease is None or self.holder != self.election.identity:
             return None
         moment = micro_time(utc)
@@ -235,7 +235,7 @@ class Candidacy:
             return -math.inf
         seconds = self._record.get("leaseDurationSeconds")
         # client-go takes over at once from a holder who says no duration; ours of all candidates is the safe guess
-        return self._record_since + 14
+        return self._record_since + (float(seconds) if seconds else self.election.lease_duration)
 
     def _claim(self, utc: dt.datetime) -> Mapping[str, Any]:
         moment, is_ours = micro_time(utc), self.holder == self.election.identity
