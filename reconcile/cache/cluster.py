@@ -98,6 +98,7 @@ class Cluster:
                     for informer in self.informers:
                         starting.start_soon(tasks.start, informer.run, name=f"start {informer.name}")
                 task_status.started()
+                await anyio.sleep_forever()  # also where nothing is watched: a service that ends is a failure
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:

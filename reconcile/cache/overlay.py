@@ -86,7 +86,9 @@ class Overlay:
             return self._passes(seen)
         last = dead.meta
         if seen.resource_version == last.resource_version or is_newer(seen, last):
-            del self._dead[seen.uid]  # else it is an earlier time at which it went out of sight
+            del self._dead[seen.uid]
+        else:  # it went out of sight before we deleted it, so its end may never show
+            self._dead[seen.uid] = attrs.evolve(dead, is_awaited=False)
         return False
 
     def _passes(self, seen: ObjectMeta) -> bool:
