@@ -124,20 +124,18 @@ class HttpTransport:
         return urlsplit(self.credentials.access.server).netloc.rpartition("@")[2]
 
     async def call(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> HttpResponse:
-        engine = self._engine or self._start()
         grant = await self.credentials.grant()
-        response = await engine.call(request, grant, timeout=timeout, guard=guard)
+        response = await self._running.call(request, grant, timeout=timeout, guard=guard)
         if response.status == 401 and (renewed := await self.credentials.renew(grant)) is not None:
-            response = await engine.call(request, renewed, timeout=timeout, guard=guard)
+            response = await self._running.call(request, renewed, timeout=timeout, guard=guard)
         return response
 
     async def open(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> Stream:
-        engine = self._engine or self._start()
         grant = await self.credentials.grant()
-        stream = await engine.open(request, grant, timeout=timeout, guard=guard)
+        stream = await self._running.open(request, grant, timeout=timeout, guard=guard)
         if stream.status == 401 and (renewed := await self.credentials.renew(grant)) is not None:
             await stream.aclose()
-            stream = await engine.open(request, renewed, timeout=timeout, guard=guard)
+            stream = await self._running.open(request, renewed, timeout=timeout, guard=guard)
         return stream
 
     async def aclose(self) -> None:
@@ -153,9 +151,14 @@ class HttpTransport:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _start(self) -> Engine:
+    @property
+    def _running(self) -> Engine:
+        """Asked for again after each wait: it may have been closed meanwhile."""
         if self._is_closed:
             raise ConnectionFailed(f"the transport to {self.host} is closed", sent=False)
+        return self._engine or self._start()
+
+    def _start(self) -> Engine:
         access, settings = self.credentials.access, self.settings
         proxy = settings.proxy
         if proxy is None:

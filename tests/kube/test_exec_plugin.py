@@ -132,7 +132,7 @@ async def test_cancelling_kills_it(tmp_path: Path) -> None:
 async def _cancelled_once_there(plugin: ExecPlugin, mark: anyio.Path) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run, plugin)
-        while not (await mark.exists() and await mark.read_text()):  # noqa: ASYNC110 (another process writes it)
+        while not (await mark.exists() and await mark.read_text()):
             await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
 

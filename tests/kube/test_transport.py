@@ -334,6 +334,20 @@ async def test_closing_ends_what_is_under_way(connect: Connect) -> None:
             await call
 
 
+@pytest.mark.pain(33)
+@pytest.mark.parametrize("steps", range(6))
+async def test_closing_while_a_connection_is_made_leaves_none(connect: Connect, steps: int) -> None:
+    async with connect(always(OK)) as (peer, transport):
+        call = asyncio.ensure_future(transport.call(GET, timeout=5))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await transport.aclose()
+        await asyncio.gather(call, return_exceptions=True)
+        assert call.exception() is None or isinstance(call.exception(), ConnectionFailed)
+        await asyncio.sleep(0.02)
+        await until(lambda: peer.open == 0)
+
+
 async def test_calls_share_a_bounded_number_of_connections_and_streams_take_none_of_it(connect: Connect) -> None:
     async def answer(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if "watch" in seen.line:
@@ -914,5 +928,5 @@ def test_neither_engine_is_loaded_before_it_is_needed() -> None:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for the other side of a socket to notice."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (the kernel tells nobody)
+        while not condition():
             await asyncio.sleep(0.005)
