@@ -83,6 +83,13 @@ def written() -> Any:
 # what is declared
 
 
+async def test_a_cluster_that_is_only_written_to_runs_until_it_is_cancelled() -> None:
+    cluster = Cluster("c", FakeServer().client(), kinds=[TYPED])
+    with anyio.move_on_after(3600) as scope:
+        await cluster.run()
+    assert scope.cancelled_caught
+
+
 async def test_started_means_that_all_stores_are_synced() -> None:
     server = FakeServer()
     server.put("a")
