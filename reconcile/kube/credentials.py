@@ -87,7 +87,8 @@ class RenewedCredentials:
     )
 
     async def grant(self) -> Grant:
-        if now() >= self._look_at:
+        # who has something to show does not wait for another's look
+        if now() >= self._look_at and (self._grant is None or not self._looking().locked()):
             async with self._looking():
                 if now() >= self._look_at:
                     await self._look(forced=False)

@@ -13,7 +13,7 @@ import anyio
 import pytest
 from attrs import define, evolve
 
-from reconcile.core.clock import utc
+from reconcile.core.clock import now, utc
 from reconcile.kube import exec_plugin
 from reconcile.kube.access import ClusterAccess, Impersonation
 from reconcile.kube.credentials import CredentialSettings, Grant, RenewedCredentials
@@ -236,6 +236,20 @@ async def test_many_requests_wait_for_one_run(monkeypatch: pytest.MonkeyPatch) -
     grants = await asyncio.gather(*(ours.grant() for _ in range(20)))
     assert {token(grant) for grant in grants} == {"t1"}
     assert plugin.runs == 1
+
+
+async def test_a_slow_renewal_holds_up_nobody_who_still_has_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = Plugin(lasting(3600), takes=5)
+    ours = plugin.credentials(monkeypatch)
+    await ours.grant()
+    await anyio.sleep(3570)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ours.grant)
+        await anyio.sleep(1)
+        began = now()
+        assert token(await ours.grant()) == "t1"
+        assert now() == began
+    assert token(await ours.grant()) == "t2"
 
 
 async def test_a_cancelled_request_leaves_the_run_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
