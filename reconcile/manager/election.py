@@ -5,9 +5,12 @@ takes no more than two requests. A holder renews, by default from a thread with 
 loop of the program costs neither the lease, nor does it hide that the lease is lost, for ``fence`` only compares times.
 
 ``run`` ends with ``LeadershipLost`` when leading is over; whoever started it cancels the work and awaits it, as a task
-group does by itself. Cancelling ``run`` hands the Lease over, so the work has to be over by then. In flight at the end
-may be what passed the fence before: at most ``request_timeout`` older than the margin before the end of the lease.
-Nothing here ends the process.
+group does by itself. Cancelling ``run`` hands the Lease over, so the work has to be over by then. Nothing here ends the
+process.
+
+What passed the fence cannot be called back. The fence closes ``margin`` before the lease is over, and the work is
+cancelled earlier still, at the renew deadline; so a write can reach the server beside those of the next holder only if
+it is under way for longer than ``request_timeout``, in a loop that was blocked or in the network.
 """
 
 import asyncio
