@@ -27,6 +27,7 @@ from reconcile.controller.predicate import (
 from reconcile.controller.reconciler import DONE, Reconcile, Reconciler, Request, Result, TerminalError
 from reconcile.controller.settings import ControllerSettings
 from reconcile.controller.source import For, Owns, Source, Watches
+from reconcile.controller.sugar import with_object
 
 __all__ = [
     "DONE",
@@ -64,4 +65,5 @@ __all__ = [
     "not_",
     "resource_version_changed",
     "running_pass",
+    "with_object",
 ]

@@ -5,6 +5,7 @@ version before the first to the version after the last. A key keeps a bounded nu
 kind. What changed inside an object is worked out only when somebody asks. Pure.
 """
 
+import sys
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
@@ -25,7 +26,7 @@ PATHS: Final = 16
 """So many changed paths, and so many versions, are kept of one cause."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Cause:
     """One reason for a run, maybe merged from several. To be read; only its owner merges.
 
@@ -162,7 +163,7 @@ def cause_of(change: Change[Any], *, at: Seconds, priority: int | None = None) -
         at,
         priority,
         change.cluster,
-        change.resource.name,
+        sys.intern(change.resource.name),
         change.key,
         old.meta.resource_version if old is not None else "",
         new_version,

@@ -22,20 +22,10 @@ from reconcile.controller.reconciler import Reconcile, Reconciler, reconcile_of
 from reconcile.controller.selftrigger import Flapping
 from reconcile.controller.settings import ControllerSettings
 from reconcile.controller.source import AnySource, Wire, kinds_and_others
-from reconcile.controller.worker import Workers
-from reconcile.core.clock import Seconds
+from reconcile.controller.worker import RunningNow, Workers
 from reconcile.core.queue import QueueSnapshot, WorkQueue
 from reconcile.core.schedule import NORMAL
 from reconcile.core.service import serving
-
-
-@attrs.frozen
-class RunningNow:
-    """A reconcile that is going on."""
-
-    key: Hashable
-    id: str
-    seconds: Seconds
 
 
 @attrs.frozen
@@ -159,20 +149,22 @@ class Controller:
             for informer in self.intake.informers
             if not informer.has_synced
         ]
-        stuck = [f"a reconcile ignores its cancellation: {what}" for what in self.workers.stuck()]
+        stuck = [
+            f"a reconcile ignores its cancellation: key={call.key} reconcile_id={call.id} at {call.place}"
+            for call in self.workers.calls()
+            if call.is_stuck
+        ]
         return (*waiting, *stuck, *self.intake.troubles.values())
 
     def snapshot(self) -> ControllerSnapshot:
         """All that it does and plans; costs a step for each key that is planned."""
-        backlog, queue = self._backlog, self.queue.snapshot()
-        running = (RunningNow(run.key, run.id, queue.at - backlog.since(run)) for run in backlog.running())
         return ControllerSnapshot(
             self.name,
             self.is_paused,
-            tuple(running),
-            queue,
-            backlog.failing(),
-            dict(backlog.self_trigger.flapping()),
+            self.workers.calls(),
+            self.queue.snapshot(),
+            self._backlog.failing(),
+            dict(self._backlog.self_trigger.flapping()),
             dict(self.intake.faults),
             self.problems(),
         )

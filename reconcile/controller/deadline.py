@@ -31,7 +31,8 @@ class Deadline:
         self.about: Pass[Any] | None = None
         """The call going on; ``None`` in between."""
         self._after, self._first_grace, self._grace = after, grace, grace
-        self._task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None
+        """The one that is in it."""
         self._cancels = 0
         self._ends: Seconds = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -40,20 +41,20 @@ class Deadline:
         """A call of the current task begins."""
         self.has_expired = self.is_stuck = False
         self.about = about
-        self._task = asyncio.current_task()
+        self.task = asyncio.current_task()
         self._ends = now() + self._after
         if self._timer is None:
             self._set(self._ends)
 
     def stop(self) -> None:
         """The call has ended. Cancellations of ours are taken back, those of others stay."""
-        if self._task is not None and self._cancels:
+        if self.task is not None and self._cancels:
             for _ in range(self._cancels):
-                self._task.uncancel()
+                self.task.uncancel()
             if self.is_stuck and self.about is not None:
                 logger.warning("a reconcile that ignored its cancellation has ended: %s", self.about.name)
             self._cancels, self._grace, self.is_stuck = 0, self._first_grace, False
-        self.about = self._task = None
+        self.about = self.task = None
 
     def close(self) -> None:
         """Ring no more."""
@@ -66,10 +67,10 @@ class Deadline:
 
     def _ring(self) -> None:
         self._timer = None
-        if self._task is None or self.about is None:
+        if self.task is None or self.about is None:
             return
         if self._ends <= now():
-            self._cut_off(self._task, self.about)
+            self._cut_off(self.task, self.about)
         self._set(self._ends)
 
     def _cut_off(self, task: "asyncio.Task[Any]", about: Pass[Any]) -> None:

@@ -21,7 +21,7 @@ WRITES: Final = 64
 """So many writes are kept of one pass."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Pass(Generic[K]):
     """One call of the reconciler. ``seconds`` and ``result`` are set when it ends."""
 
@@ -82,9 +82,9 @@ class Pass(Generic[K]):
 class History(Generic[K]):
     """The last passes, by key."""
 
-    keys: int = 1000
+    keys: int = 500
     passes: int = 8
-    limit_bytes: int = 4 * 1024 * 1024
+    limit_bytes: int = 2 * 1024 * 1024
     _by_key: "OrderedDict[K, deque[Pass[K]]]" = attrs.field(init=False, factory=OrderedDict)
     _kept: deque[tuple[Cause, int]] = attrs.field(init=False, factory=deque)
     _kept_bytes: int = attrs.field(init=False, default=0)

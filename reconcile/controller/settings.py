@@ -53,9 +53,9 @@ class ControllerSettings:
     self_trigger_delay: Seconds = attrs.field(default=1.0, validator=_positive)
     """How long a looping key waits first; twice as long with every step, up to ``self_trigger_cap``."""
     self_trigger_cap: Seconds = attrs.field(default=300.0, validator=_positive)
-    history_keys: int = attrs.field(default=1000, validator=_positive)
-    """Of so many keys the last passes are remembered."""
+    history_keys: int = attrs.field(default=500, validator=_positive)
+    """Of so many keys the last passes are remembered, at one to two kilobytes each."""
     history_passes: int = attrs.field(default=8, validator=_positive)
     """So many of each."""
-    history_bytes: int = attrs.field(default=4 * 1024 * 1024, validator=_positive)
+    history_bytes: int = attrs.field(default=2 * 1024 * 1024, validator=_positive)
     """So much of old objects is kept to tell what changed."""

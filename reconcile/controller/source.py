@@ -58,7 +58,16 @@ class Watches(Generic[T]):
 
 
 Source: TypeAlias = Callable[[], AsyncIterator[Hashable]]
-"""Returns a new iterator over keys each time it is called. That it ends without an error is its right."""
+"""Returns a new iterator over keys each time it is called. That it ends without an error is its right.
+
+A poll, for example::
+
+    async def poll() -> AsyncIterator[Request]:
+        while True:
+            for name in await what_has_expired():
+                yield Request("home", "default", name)
+            await anyio.sleep(30.0)
+"""
 
 AnySource: TypeAlias = For[Any] | Owns[Any] | Watches[Any] | Source
 

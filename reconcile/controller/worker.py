@@ -20,7 +20,9 @@ from reconcile.controller.deadline import Deadline
 from reconcile.controller.history import Pass
 from reconcile.controller.outcome import BadResult, Outcome, must_pass, of_error, of_result, of_timeout
 from reconcile.controller.reconciler import Reconcile
+from reconcile.core.clock import Seconds, now
 from reconcile.core.queue import QueueClosed
+from reconcile.core.stacks import task_line
 from reconcile.kube.journal import journal
 
 K = TypeVar("K", bound=Hashable)
@@ -102,6 +104,19 @@ class Worker(Generic[K]):
         return of_timeout(self.backlog.settings.deadline) if deadline.has_expired else of_result(result)
 
 
+@attrs.frozen
+class RunningNow:
+    """A reconcile that is going on."""
+
+    key: Hashable
+    id: str
+    seconds: Seconds
+    place: str
+    """The line of code at which it waits."""
+    is_stuck: bool
+    """Whether it ignores its cancellation."""
+
+
 @attrs.define(eq=False)
 class Workers(Generic[K]):
     """A service: the workers of one controller. To stop, those that are in a reconcile may finish it first."""
@@ -135,7 +150,11 @@ class Workers(Generic[K]):
         """Take no more keys, and wait until no reconcile is going on."""
         await self.backlog.queue.drain()
 
-    def stuck(self) -> tuple[str, ...]:
-        """The reconciles that ignore their cancellation."""
-        calls = [worker.deadline.about for worker in self._workers if worker.deadline.is_stuck]
-        return tuple(call.name for call in calls if call is not None)
+    def calls(self) -> tuple[RunningNow, ...]:
+        """The reconciles going on."""
+        found = ((worker.deadline.about, worker.deadline.task, worker.deadline.is_stuck) for worker in self._workers)
+        return tuple(
+            RunningNow(run.key, run.id, now() - self.backlog.since(run), task_line(task).partition(" at ")[2], is_stuck)
+            for run, task, is_stuck in found
+            if run is not None and task is not None
+        )

@@ -413,6 +413,18 @@ async def test_a_retry_keeps_the_priority_of_its_run() -> None:
         assert scheduled.priority == LOW
 
 
+async def test_a_pause_keeps_the_priority_of_what_waits() -> None:
+    shop = Shop(done, SLOW)
+    async with shop.working():
+        await settled()
+        shop.is_open.clear()
+        shop.backlog.changed(KEY, change(None, entry("a", 1), initial=True))
+        await settled()
+        [scheduled] = shop.backlog.queue.snapshot().keys
+        assert scheduled.priority == LOW
+        assert scheduled.work is None
+
+
 async def test_a_result_may_set_the_priority_of_its_timer() -> None:
     async def later(_request: Request) -> Result:
         return Result(requeue_after=10.0, priority=LOW)
@@ -456,21 +468,33 @@ async def test_a_controller_that_answers_its_own_writes_is_named_and_slowed_down
 
 
 @pytest.mark.pain(14)
-async def test_two_keys_that_trigger_each_other_are_slowed_down_too() -> None:
+@pytest.mark.parametrize("is_event_first", [True, False])
+async def test_two_keys_that_trigger_each_other_are_slowed_down_too(is_event_first: bool) -> None:
     version = 1
     other = Request("home", "ns", "b")
 
     async def flap(request: Request) -> None:
         nonlocal version
         version += 1
-        shop.sees(entry("c", version - 1), entry("c", version), other if request == KEY else KEY, is_own=True)
-        wrote(write("c", version))
+        written = version
+        shop.sees(
+            entry("c", written - 1),
+            entry("c", written),
+            other if request == KEY else KEY,
+            is_own=not is_event_first,
+        )
+        await anyio.sleep(0.1)
+        wrote(write("c", written))
 
-    shop = Shop(flap, ControllerSettings(workers=1))
+    shop = Shop(flap, ControllerSettings(workers=2))
     async with shop.working():
         shop.sees(None, entry("a", 1))
         await anyio.sleep(3600.0)
-    assert 10 < len(shop.runs) < 60
+        assert 10 < len(shop.runs) < 60
+        runs = len(shop.runs)
+        shop.sees(entry("a", 1), entry("a", 2))
+        await anyio.sleep(1.2)
+        assert len(shop.runs) > runs
 
 
 @pytest.mark.pain(14)

@@ -16,9 +16,10 @@ from reconcile.controller.controller import Controller
 from reconcile.controller.handler import enqueue_by
 from reconcile.controller.intake import SLOTS
 from reconcile.controller.predicate import changed, generation_changed
-from reconcile.controller.reconciler import Request, Result
+from reconcile.controller.reconciler import DONE, Request, Result
 from reconcile.controller.settings import ControllerSettings
 from reconcile.controller.source import AnySource, For, Owns, Watches
+from reconcile.controller.sugar import with_object
 from reconcile.core.clock import now
 from reconcile.core.service import serving
 from reconcile.kube.kinds import SECRET
@@ -60,6 +61,26 @@ async def test_an_object_is_reconciled_when_it_comes_changes_and_goes() -> None:
         await home.user.delete(WIDGET, A)
         await rest()
     assert seen == [1, 2, None]
+
+
+async def test_a_reconciler_may_be_handed_the_object_and_hear_of_its_end_apart() -> None:
+    told: list[object] = []
+
+    async def there(widget: Object) -> None:
+        told.append(widget["spec"]["size"])
+
+    async def gone(request: Request) -> None:
+        told.append(f"{request} is gone")
+
+    async with a_home() as home:
+        reconcile = with_object(home.cluster, WIDGET, there, gone=gone)
+        async with home.running(home.controller(reconcile, [For(home.cluster, WIDGET)])):
+            await home.widget(size=1)
+            await rest()
+            await home.user.delete(WIDGET, A)
+            await rest()
+            assert await with_object(home.cluster, WIDGET, there)(Request("home", "default", "b")) == DONE
+    assert told == [1, "home/default/a is gone"]
 
 
 @pytest.mark.pain(22)
@@ -502,9 +523,10 @@ async def test_a_reconcile_that_ignores_its_cancellation_is_a_problem_until_it_e
             assert controller.problems() == ()
             await rest(2.0)
             [problem] = controller.problems()
-            assert "ignores its cancellation: controller=widgets key=home/default/a" in problem
+            assert "ignores its cancellation: key=home/default/a" in problem
             [running] = controller.snapshot().running
             assert running.seconds > 12.0
+            assert running.place.endswith("in deaf") or "locks.py" in running.place
             let_go.set()
             await rest()
             assert controller.problems() == ()
@@ -636,13 +658,15 @@ async def test_a_paused_controller_stops_at_once() -> None:
         assert now() - began < 1.0
 
 
-async def test_what_it_heard_last_is_not_heard_any_more_after_the_stop() -> None:
+async def test_after_its_stop_it_hears_nothing_any_more() -> None:
     async with a_home() as home, serving(home.cluster):
-        async with serving(home.controller(done, [For(home.cluster, WIDGET)])):
+        controller = home.controller(done, [For(home.cluster, WIDGET)])
+        async with serving(controller):
             pass
         await home.widget(size=1)
         await rest(10.0)
-    assert home.runs == []
+        assert home.cluster.store(WIDGET).get(A) is not None
+    assert controller.why(Request("home", "default", "a")).pending == ()
 
 
 # wrongly put together

@@ -89,6 +89,30 @@ async def test_one_that_ignores_cancellation_is_named_with_its_stack_and_keeps_i
         assert shop.figures.results[:2] == ["timeout", "success"]
 
 
+@pytest.mark.pain(16)
+async def test_the_second_one_that_ignores_cancellation_is_named_as_soon_as_the_first() -> None:
+    async def deaf(_request: Request) -> None:
+        for _ in range(4):
+            try:
+                await anyio.sleep(20.0)
+            except asyncio.CancelledError:
+                continue
+
+    shop = Shop(deaf, QUICK)
+    async with shop.working():
+        for version in (1, 2):
+            shop.reconcile = deaf
+            shop.sees(None, entry("a", version))
+            await settled()
+            shop.reconcile = done
+            await anyio.sleep(11.5)
+            seen = [shop.workers[0].deadline.is_stuck]
+            await anyio.sleep(1.0)
+            seen.append(shop.workers[0].deadline.is_stuck)
+            assert seen == [False, True]
+            await anyio.sleep(300.0)
+
+
 async def test_cleaning_up_after_the_deadline_may_await() -> None:
     cleaned = False
 
