@@ -101,7 +101,7 @@ def assemble(
     return Manager(
         [source_cluster, apinet_cluster],
         [network_controller(bridge, work, rng=rng)],
-        services=[events],
+        leader_services=[events],
         election=election,
         writes=[
             Writes(SOURCE, kinds.network, ("patch",), ("", "status")),

@@ -43,7 +43,7 @@ ALLOWED = {
 KEEPERS = {
     "kubernetes_asyncio": {"reconcile/kube/compat.py"},
     "tenacity": {"reconcile/kube/retry.py"},
-    "aiohttp": {"reconcile/kube/transport.py", "reconcile/manager/web.py", "reconcile/testing/apiserver/http.py"},
+    "aiohttp": {"reconcile/kube/session.py", "reconcile/manager/web.py", "reconcile/testing/apiserver/http.py"},
 }
 LOADED_ON_USE = {"aiohttp", "kubernetes_asyncio"}
 
@@ -62,12 +62,14 @@ PURE = {
         "provider": "ids.py",
         "reconcile/core": "backoff.py schedule.py",
         "reconcile/kube": "resource.py objects.py codec.py selector.py request.py errors.py patch.py finalizers.py "
-        "owners.py conditions.py watch.py journal.py",
-        "reconcile/cache": "change.py store.py overlay.py reflector.py",
-        "reconcile/controller": "predicate.py handler.py cause.py outcome.py",
-        "reconcile/manager": "lease.py rbac.py",
+        "owners.py conditions.py watch.py journal.py fieldset.py views.py encoding.py decoding.py quantity.py times.py "
+        "events.py event_forms.py proxies.py discovery.py kubeconfig.py",
+        "reconcile/cache": "change.py entry.py store.py table.py staging.py scope.py watched.py proof.py overlay.py "
+        "steps.py reflector.py",
+        "reconcile/controller": "predicate.py handler.py cause.py outcome.py selftrigger.py history.py",
+        "reconcile/manager": "lease.py rbac.py tables.py",
         "reconcile/testing/apiserver": "storage.py routes.py schema.py apply.py strategy.py gc.py",
-        "apinetlet": "names.py origin.py claims.py predicates.py translate/",
+        "apinetlet": "names.py origin.py claims.py predicates.py flags.py settings.py translate/ api/ demo/table.py",
     }.items()
     for module in modules.split()
 }
@@ -142,7 +144,7 @@ PLANTED = [
             "reconcile/__init__.py": "from reconcile.kube.client import Client",
             "reconcile/kube/__init__.py": "from reconcile.kube.transport import HttpTransport",
             "reconcile/kube/client.py": "",
-            "reconcile/kube/transport.py": "try:\n    import aiohttp\nfinally: ...",
+            "reconcile/kube/session.py": "try:\n    import aiohttp\nfinally: ...",
         },
         "reconcile/kube/transport.py:2",
     ),
@@ -229,7 +231,7 @@ FINE = {
         "if TYPE_CHECKING:\n    from reconcile.kube.transport import Transport\n"
     ),
     "reconcile/kube/errors.py": "def f():\n    from reconcile.kube.client import Client",
-    "reconcile/kube/transport.py": "from reconcile.kube.client import Client\ndef f():\n    import aiohttp",
+    "reconcile/kube/session.py": "from reconcile.kube.client import Client\ndef f():\n    import aiohttp",
     "reconcile/manager/web.py": "import aiohttp.web",
     "apinetlet/demo/__init__.py": "from reconcile.testing import loop\nimport provider",
 }
