@@ -109,7 +109,7 @@ def _value(flag: Flag, value: str) -> Any:
 
 def _guess(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, list(known), n=1)
-    return f": did you mean --{close[0]}?" if close else "; --help lists the flags"
+    return f": did you mean --{close[0]}?" if close else ": --help lists the flags"
 
 
 def read_boolean(value: str) -> bool:

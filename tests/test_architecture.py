@@ -146,7 +146,7 @@ PLANTED = [
             "reconcile/kube/client.py": "",
             "reconcile/kube/session.py": "try:\n    import aiohttp\nfinally: ...",
         },
-        "reconcile/kube/transport.py:2",
+        "reconcile/kube/session.py:2",
     ),
     (
         "cycles",
