@@ -11,6 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any, TextIO
 
 import orjson
@@ -41,14 +42,11 @@ def sentence_and_facts(record: logging.LogRecord) -> tuple[str, Mapping[str, Any
     """Take a record apart. A template with other placeholders than ``key=%s`` is a sentence as a whole."""
     template = str(record.msg)
     names = [first or second for first, second in _FACT.findall(template)]
-    if (
-        not names
-        or not isinstance(record.args, tuple)
-        or template.count("%") != len(names) != 0
-        or len(names) != len(record.args)
-    ):
+    # logging takes a single argument that is a mapping out of its tuple
+    args = record.args if isinstance(record.args, tuple) else (record.args,)
+    if not names or not len(names) == len(args) == template.count("%"):
         return record.getMessage(), {}
-    return _FACT.sub("", template).strip(), dict(zip(names, record.args, strict=True))
+    return _FACT.sub("", template).strip(), dict(zip(names, args, strict=True))
 
 
 @frozen
@@ -64,7 +62,7 @@ class Encoding:
         if record.exc_info and record.exc_info[0] is not None:
             return "".join(traceback.format_exception(*record.exc_info)).rstrip()
         if record.levelno >= self.stack_from:
-            return "".join(traceback.format_stack(sys._getframe(8))).rstrip()
+            return "".join(traceback.format_stack(_caller())).rstrip()
         return ""
 
 
@@ -110,8 +108,8 @@ class ConsoleFormatter(logging.Formatter):
         return "\t".join(parts) + (f"\n{stack}" if stack else "")
 
 
-def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
-    """Send every log line of the process to ``stream`` as the zap flags say.
+def configure(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send every log line of the process to ``stream``, by default stderr, as the zap flags say.
 
     Raises:
         FlagError: a level that is none.
@@ -119,15 +117,9 @@ def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
     encoder = settings.zap_encoder or ("console" if settings.zap_devel else "json")
     encoding = Encoding(
         _TIMES[settings.zap_time_encoding],
-        _level(
-            "zap-stacktrace-level",
-            settings.zap_stacktrace_level,
-            logging.WARNING if settings.zap_devel else logging.ERROR,
-        )
-        if settings.zap_stacktrace_level
-        else _NEVER,
+        _level("zap-stacktrace-level", settings.zap_stacktrace_level, _NEVER),
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter((JsonFormatter if encoder == "json" else ConsoleFormatter)(encoding))
     default = logging.DEBUG if settings.zap_devel else logging.INFO
     logging.basicConfig(handlers=[handler], level=_level("zap-log-level", settings.zap_log_level, default), force=True)
@@ -145,6 +137,14 @@ def _level(flag: str, text: str, default: int) -> int:
     raise FlagError(
         f"invalid value {text!r} for flag --{flag}: must be one of {', '.join(_LEVELS)}, or a whole number above 0"
     )
+
+
+def _caller() -> FrameType | None:
+    """Where the line was logged."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") in (__name__, logging.__name__):
+        frame = frame.f_back
+    return frame
 
 
 def _plain(value: object) -> Any:

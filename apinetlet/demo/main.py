@@ -37,9 +37,10 @@ def main(settings: DemoSettings) -> int:
     try:
         from apinetlet.demo import show
     except ModuleNotFoundError as error:
-        if (extra := _EXTRAS.get((error.name or "").partition(".")[0])) is None:
+        missing = (error.name or "").partition(".")[0]
+        if (extra := _EXTRAS.get(missing)) is None:
             raise
-        print(f"apinetlet: the demo needs {error.name}: pip install 'apinetlet[{extra}]'", file=sys.stderr)
+        print(f"apinetlet: the demo needs {missing}: pip install 'apinetlet[{extra}]'", file=sys.stderr)
         return 1
     try:
         return anyio.run(show.run, settings)
