@@ -63,7 +63,7 @@ PURE = {
         "reconcile/core": "backoff.py schedule.py",
         "reconcile/kube": "resource.py objects.py codec.py selector.py request.py errors.py patch.py finalizers.py "
         "owners.py conditions.py watch.py journal.py fieldset.py views.py encoding.py decoding.py quantity.py times.py "
-        "events.py event_forms.py proxies.py discovery.py kubeconfig.py",
+        "events.py event_forms.py proxies.py discovery.py kubeconfig.py access.py pace.py models.py",
         "reconcile/cache": "change.py entry.py store.py table.py staging.py scope.py watched.py proof.py overlay.py "
         "steps.py reflector.py",
         "reconcile/controller": "predicate.py handler.py cause.py outcome.py selftrigger.py history.py",
@@ -144,9 +144,9 @@ PLANTED = [
             "reconcile/__init__.py": "from reconcile.kube.client import Client",
             "reconcile/kube/__init__.py": "from reconcile.kube.transport import HttpTransport",
             "reconcile/kube/client.py": "",
-            "reconcile/kube/session.py": "try:\n    import aiohttp\nfinally: ...",
+            "reconcile/kube/transport.py": "try:\n    import aiohttp\nfinally: ...",
         },
-        "reconcile/kube/session.py:2",
+        "reconcile/kube/transport.py:2",
     ),
     (
         "cycles",
