@@ -7,6 +7,7 @@ keeps back the answer to one of them: the server has carried it out, and who ask
 import asyncio
 import itertools
 import json
+import random
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,6 +55,9 @@ class Relay:
     is_swallowing: bool = False
     """What comes in either direction is lost."""
     url: str = field(default="", init=False)
+    connections: int = field(default=0, init=False)
+    refused: int = field(default=0, init=False)
+    broken: int = field(default=0, init=False)
     _links: set[asyncio.StreamWriter] = field(factory=set, init=False)
     _server: asyncio.Server | None = field(default=None, init=False)
 
@@ -71,7 +75,14 @@ class Relay:
         links = list(self._links)
         for link in links:
             link.transport.abort()
+        self.broken += len(links) // 2
         return len(links) // 2
+
+    def cut_one(self, rng: random.Random) -> None:
+        """Break one connection, and with it whatever it carries at the moment."""
+        if links := sorted(self._links, key=id):
+            rng.choice(links).transport.abort()
+            self.broken += 1
 
     async def __aenter__(self) -> Self:
         context = None
@@ -95,8 +106,10 @@ class Relay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_refusing or (self.tripwire is not None and self.tripwire.has_tripped):
+            self.refused += 1
             writer.transport.abort()
             return
+        self.connections += 1
         host, _, port = self.plane.url.rpartition("//")[2].partition(":")
         context = None
         if self.tripwire is not None:
