@@ -1,10 +1,11 @@
 """Log lines: one sentence plus facts, written as the Go daemon's logger (zap) writes them.
 
-Everything in the package logs through the standard library with templates such as ``"Deleted kind=%s name=%s"``: the
-words are the sentence, each ``key=%s`` is a fact. The formatters take the two apart again, so that the JSON encoder
+Everything here logs through the standard library with templates such as ``"Deleted kind=%s name=%s"``: the words are
+the sentence, each ``key=%s`` is a fact. The formatters take the two apart again, so that the JSON encoder
 writes facts as fields and nothing has to be logged twice.
 """
 
+import ast
 import datetime as dt
 import logging
 import re
@@ -21,6 +22,8 @@ from apinetlet.flags import FlagError
 from apinetlet.settings import Settings
 
 _FACT = re.compile(r"\s*\b(\w+)=%[sdrfg]|\s*\b(\w+)=%\.\d+f")
+_SAID = re.compile(r"""(\w+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s'"]\S*|(?=\s|$))""")
+_FACTS_AT_THE_END = re.compile(rf"([^=]*?):?\s+((?:{_SAID.pattern})(?:\s+{_SAID.pattern})*)")
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -39,14 +42,17 @@ _NEVER = logging.CRITICAL + 10
 
 
 def sentence_and_facts(record: logging.LogRecord) -> tuple[str, Mapping[str, Any]]:
-    """Take a record apart. A template with other placeholders than ``key=%s`` is a sentence as a whole."""
+    """Take a record apart. Where not all of its placeholders are facts, those that the text ends with are, as text."""
     template = str(record.msg)
     names = [first or second for first, second in _FACT.findall(template)]
     # logging takes a single argument that is a mapping out of its tuple
     args = record.args if isinstance(record.args, tuple) else (record.args,)
-    if not names or not len(names) == len(args) == template.count("%"):
-        return record.getMessage(), {}
-    return _FACT.sub("", template).strip(), dict(zip(names, args, strict=True))
+    if names and len(names) == len(args) == template.count("%"):
+        return _FACT.sub("", template).strip().removesuffix(":"), dict(zip(names, args, strict=True))
+    text = record.getMessage()
+    if (found := _FACTS_AT_THE_END.fullmatch(text)) is None:
+        return text, {}
+    return found[1], {name: _unquoted(value) for name, value in _SAID.findall(found[2])}
 
 
 @frozen
@@ -145,6 +151,10 @@ def _caller() -> FrameType | None:
     while frame is not None and frame.f_globals.get("__name__") in (__name__, logging.__name__):
         frame = frame.f_back
     return frame
+
+
+def _unquoted(value: str) -> str:
+    return str(ast.literal_eval(value)) if value[:1] in ("'", '"') else value
 
 
 def _plain(value: object) -> Any:
