@@ -181,16 +181,18 @@ class Backlog(Generic[K]):
         """Give the key the next run it should have, and tell in words which."""
         key, deferred = running.run.key, running.deferred
         is_well = isinstance(then, (Forget, Later))
+        runs_again = deferred is not None and (is_well or is_news)
+        if not (is_well or runs_again or (isinstance(then, WaitForChange) and deferred is None)):
+            return self._retry(running, then, slow)
+        trouble = self._trouble.pop(key, None)
         if is_well or isinstance(then, WaitForChange):
+            if trouble is not None and trouble.due > now():
+                self.queue.discard(key)  # a timer came before the retry that is planned
             self._set_timer(key, then)
-        if deferred is not None and (is_news or is_well):
-            self._trouble.pop(key, None)
-            self.queue.add(key, after=slow, priority=deferred)
-            return "again at once" if not slow else f"again in {slow:g} s"
-        if is_well or (deferred is None and isinstance(then, WaitForChange)):
-            self._trouble.pop(key, None)
+        if deferred is None:
             return str(then)
-        return self._retry(running, then, slow)
+        self.queue.add(key, after=slow, priority=deferred)
+        return f"again in {slow:.3g} s" if slow else "again at once"
 
     def _set_timer(self, key: K, then: Next) -> None:
         """One timer a key: the last result that was one decides."""
@@ -249,7 +251,8 @@ class Backlog(Generic[K]):
             is_new = not any(earlier.error == run.error for earlier in before)
             logger.log(
                 outcome.level,
-                "reconciled: %s result=%s seconds=%.3f then=%r%s",
+                "%s: %s result=%s seconds=%.3f then=%r%s",
+                "could not reconcile" if run.error else "reconciled",
                 run.name,
                 run.result,
                 run.seconds,

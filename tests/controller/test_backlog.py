@@ -61,6 +61,20 @@ async def test_failures_in_a_row_wait_longer_but_never_more_than_a_minute() -> N
     assert sum(gaps[-100:]) / 100 > 20.0
 
 
+async def test_the_same_failure_again_and_again_shows_its_traceback_once(caplog: pytest.LogCaptureFixture) -> None:
+    shop = Shop(fail, ControllerSettings(workers=1))
+    async with shop.working():
+        shop.sees(None, entry("a", 1))
+        await anyio.sleep(60.0)
+    records = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(records) > 5
+    assert [bool(record.exc_info) for record in records] == [True] + [False] * (len(records) - 1)
+    first = records[0].getMessage()
+    assert first.startswith(f"could not reconcile: controller=widgets key={KEY} reconcile_id=")
+    assert "result=error" in first
+    assert "ValueError: oops" in first
+
+
 async def test_an_object_that_goes_and_comes_back_starts_without_failures() -> None:
     shop = Shop(fail, SLOW)
     async with shop.working():
@@ -337,6 +351,26 @@ async def test_a_later_result_replaces_the_timer(second: Result, expected: list[
         shop.sees(entry("a", 1), entry("a", 2))
         await anyio.sleep(1000.0)
     assert shop.times == expected
+
+
+@pytest.mark.parametrize("end", [DONE, TerminalError("the spec makes no sense")])
+async def test_a_retry_that_a_timer_came_before_is_not_run_for_nothing(end: Result | TerminalError) -> None:
+    async def reconcile(_request: Request) -> Result:
+        if len(shop.runs) == 1:
+            return Result(requeue_after=10.0)
+        if len(shop.runs) == 2:
+            raise TooManyRequests("slow down", code=429, retry_after=40.0)
+        if isinstance(end, TerminalError):
+            raise end
+        return end
+
+    shop = Shop(reconcile, SLOW)
+    async with shop.working():
+        shop.sees(None, entry("a", 1))
+        await anyio.sleep(1.0)
+        shop.sees(entry("a", 1), entry("a", 2))
+        await anyio.sleep(600.0)
+    assert shop.times == [0.0, 1.0, 10.0]
 
 
 @pytest.mark.pain(29)

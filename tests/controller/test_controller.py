@@ -386,7 +386,7 @@ async def test_a_source_that_keeps_failing_is_not_restarted_in_a_loop() -> None:
 
 async def test_a_source_may_end_and_one_that_never_waits_holds_nobody_up() -> None:
     async def greedy() -> AsyncIterator[Request]:
-        for number in range(100_000):
+        for number in range(20_000):
             yield Request("home", "default", f"n{number % 10}")
 
     async with a_home() as home, home.running(home.controller(done, [For(home.cluster, WIDGET), greedy])):
