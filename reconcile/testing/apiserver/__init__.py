@@ -8,7 +8,8 @@ do yet answers 501 with the feature's name.
 from reconcile.testing.apiserver.admission import ADMIN, Rule, Rules, User, Write
 from reconcile.testing.apiserver.failure import Failure, Fault
 from reconcile.testing.apiserver.memory import MemoryTransport
-from reconcile.testing.apiserver.schema import Schema, from_openapi, open_schema, with_rules
+from reconcile.testing.apiserver.openapi import from_openapi
+from reconcile.testing.apiserver.schema import Schema, open_schema, with_rules
 from reconcile.testing.apiserver.server import ApiServer, Audited, Settings
 from reconcile.testing.apiserver.storage import Snapshot
 from reconcile.testing.apiserver.strategy import ALL, STATUS, Hooks, Kind, Strategy, custom

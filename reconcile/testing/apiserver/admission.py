@@ -4,6 +4,7 @@
 inside the write. Pure.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -126,6 +127,16 @@ class Write:
         return found
 
 
-def guarded(error: Exception) -> Failure:
-    """The answer to a hook that raised: a 500 with its plain text, as any error of the server that has no status."""
-    return error if isinstance(error, Failure) else Failure(500, "", str(error) or type(error).__name__)
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Around a hook: what it raises becomes an answer, a 500 with its plain text if it has none of its own.
+
+    Raises:
+        Failure: in place of any other exception.
+    """
+    try:
+        yield
+    except Failure:
+        raise
+    except Exception as error:
+        raise Failure(500, "", str(error) or type(error).__name__) from error

@@ -5,8 +5,8 @@ are a conflict unless forced. ``track`` records who changed what by any other wr
 Source of the rules: structured-merge-diff, ``merge/update.go``, and the chain of field managers in apimachinery.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from typing import Any
 
 import attrs
 
@@ -14,14 +14,12 @@ from reconcile.testing.apiserver import fields as fieldsets
 from reconcile.testing.apiserver import fitting, walks
 from reconcile.testing.apiserver import managers as managing
 from reconcile.testing.apiserver.comparing import Difference, compare
+from reconcile.testing.apiserver.dropping import Converter, without_dropped
 from reconcile.testing.apiserver.failure import Document, Failure, bad_request
 from reconcile.testing.apiserver.fields import EMPTY, FieldSet, Path
 from reconcile.testing.apiserver.managers import BEFORE_FIRST_APPLY, BadEntry, Manager, Managers, Owned
 from reconcile.testing.apiserver.merging import merge
 from reconcile.testing.apiserver.schema import Schema
-
-Converter: TypeAlias = Callable[[Document, str], "tuple[Schema, Document] | None"]
-"""A document in the words of another API version, with that version's schema; ``None``: no such version any more."""
 
 _NEVER_OWNED = fieldsets.of_paths(
     ("f:apiVersion",),
@@ -202,53 +200,9 @@ def _apply(
     last = managers.get(applier)
     mine = fieldsets.recursive_difference(walks.field_set(writer.schema, config), writer.excluded)
     after = {**managers, applier: Owned(mine, writer.api_version, last.time if last else None)}
-    pruned = _pruned(writer, merged, after, last)
+    pruned = without_dropped(writer.convert, writer.api_version, merged, after, last)
     rest, _ = _disowned(writer, live, pruned, after, applier, force=force)
     return pruned, rest
-
-
-def _pruned(writer: Writer, merged: Document, managers: Managers, last: Owned | None) -> Document:
-    """Without what the applier applied last time, does not apply now, and nobody else claims."""
-    if last is None or not last.fields:
-        return merged
-    found = writer.convert(merged, last.api_version)
-    if found is None:
-        return merged
-    schema, document = found
-    pruned = _remove(schema, document, walks.with_named_fields(schema, last.fields))
-    pruned = _with_owned_back(writer, document, pruned, last.api_version, managers)
-    # what the applier never owned was caught by a parent's removal: it comes back too
-    gone = fieldsets.difference(_all_fields(schema, document), _all_fields(schema, pruned))
-    dangling = fieldsets.intersection(gone, walks.with_named_fields(schema, last.fields))
-    pruned = _remove(schema, document, dangling)
-    back = writer.convert(pruned, writer.api_version)
-    return back[1] if back is not None else pruned
-
-
-def _with_owned_back(
-    writer: Writer, document: Document, pruned: Document, version: str, managers: Managers
-) -> Document:
-    claimed: dict[str, FieldSet] = {}
-    for owned in managers.values():
-        claimed[owned.api_version] = fieldsets.union(claimed.get(owned.api_version, EMPTY), owned.fields)
-    for one in sorted(claimed, key=lambda name: name != version):
-        whole, part = writer.convert(document, one), writer.convert(pruned, one)
-        if whole is None or part is None:
-            continue
-        schema = whole[0]
-        keep = fieldsets.union(_all_fields(schema, part[1]), walks.with_named_fields(schema, claimed[one]))
-        pruned = _remove(schema, whole[1], fieldsets.difference(_all_fields(schema, whole[1]), keep))
-        document = whole[1]
-    back = writer.convert(pruned, version)
-    return back[1] if back is not None else pruned
-
-
-def _all_fields(schema: Schema, document: Document) -> FieldSet:
-    return walks.with_named_fields(schema, walks.field_set(schema, document))
-
-
-def _remove(schema: Schema, document: Document, fields: FieldSet) -> Document:
-    return walks.remove(schema, document, fields) or {} if fields else document
 
 
 def _disowned(

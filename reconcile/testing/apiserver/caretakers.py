@@ -19,10 +19,11 @@ from reconcile.testing.apiserver.admission import User
 from reconcile.testing.apiserver.deleting import delete
 from reconcile.testing.apiserver.failure import Document, Failure
 from reconcile.testing.apiserver.gc import Action, Delete, Disown, Finalize, Graph
-from reconcile.testing.apiserver.options import DeleteOptions
+from reconcile.testing.apiserver.orders import DeleteOptions
+from reconcile.testing.apiserver.session import Session
 from reconcile.testing.apiserver.storage import Event
 from reconcile.testing.apiserver.strategy import Kind
-from reconcile.testing.apiserver.writing import Session
+from reconcile.testing.apiserver.writing import update
 
 if TYPE_CHECKING:
     from reconcile.testing.apiserver.server import ApiServer
@@ -114,7 +115,8 @@ class Caretakers:
 
     def _set_status(self, name: str, status: Callable[[Document, str], Document]) -> None:
         def change(session: Session) -> None:
-            session.update(
+            update(
+                session,
                 crds.CRD_KIND,
                 ObjectKey("", name),
                 lambda live: {**live, "status": status(live.get("status") or {}, session.time)},
@@ -147,7 +149,7 @@ class Caretakers:
 
         self._terminating.discard(name)
         self.server.write(
-            lambda session: session.update(crds.CRD_KIND, ObjectKey("", name), change, _MANAGER), user=_API_SERVER
+            lambda session: update(session, crds.CRD_KIND, ObjectKey("", name), change, _MANAGER), user=_API_SERVER
         )
 
     def _delete_contents(self, kind: Kind, namespace: str, user: User = _API_SERVER) -> None:
@@ -187,8 +189,8 @@ class Caretakers:
             return {**live, "spec": {"finalizers": rest} if rest else {}}
 
         self.server.write(
-            lambda session: session.update(
-                kind, ObjectKey("", name), change, "kube-controller-manager", subresource="finalize"
+            lambda session: update(
+                session, kind, ObjectKey("", name), change, "kube-controller-manager", subresource="finalize"
             ),
             user=_NAMESPACES,
         )
@@ -233,4 +235,4 @@ def _act(kind: Kind, action: Action, session: Session) -> None:
             metadata["ownerReferences"] = [{**owner, "blockOwnerDeletion": False} for owner in owners]
         return {**live, "metadata": metadata}
 
-    session.update(kind, node.key, change, "kube-controller-manager", uid=node.uid)
+    update(session, kind, node.key, change, "kube-controller-manager", uid=node.uid)

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from reconcile.kube import kinds as known
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import schema as schemas
 from reconcile.testing.apiserver.admission import Write
 from reconcile.testing.apiserver.failure import Document, not_implemented
+from reconcile.testing.apiserver.openapi import from_openapi
 from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy, custom
 
 CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"
@@ -36,7 +36,7 @@ def kind_of(definition: Document) -> Kind | None:
         Resource.untyped(
             f"{spec['group']}/{version['name']}", names["kind"], names["plural"], spec.get("scope") == "Namespaced"
         ),
-        schemas.from_openapi((version.get("schema") or {}).get("openAPIV3Schema") or {}),
+        from_openapi((version.get("schema") or {}).get("openAPIV3Schema") or {}),
         custom(
             status="status" in subresources,
             fields={path: tuple(path.split(".")) for path in selectable},
@@ -162,7 +162,7 @@ _CONDITIONS: Final[Document] = {
     "items": _ANYTHING,
 }
 _NAMES: Final = _struct(kind=_TEXT, listKind=_TEXT, plural=_TEXT, singular=_TEXT, categories=_TEXTS, shortNames=_TEXTS)
-_SCHEMA: Final = schemas.from_openapi(
+_SCHEMA: Final = from_openapi(
     _struct(
         spec=_struct(
             group=_TEXT,

@@ -10,10 +10,12 @@ from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver.failure import Document, GroupName, conflict, not_found
 from reconcile.testing.apiserver.managers import timestamp
 from reconcile.testing.apiserver.metadata import FOREGROUND, ORPHAN
-from reconcile.testing.apiserver.options import DeleteOptions, Selection
+from reconcile.testing.apiserver.options import Selection
+from reconcile.testing.apiserver.orders import DeleteOptions
+from reconcile.testing.apiserver.session import Session
 from reconcile.testing.apiserver.storage import Stored, key_of
 from reconcile.testing.apiserver.strategy import Kind
-from reconcile.testing.apiserver.writing import Result, Session
+from reconcile.testing.apiserver.writing import Result
 
 
 def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions) -> Result:
@@ -51,7 +53,7 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
         metadata["deletionGracePeriodSeconds"] = grace
     if new == old:
         return Result(old, changed=False)
-    return Result(session.stored(kind, new, old))
+    return Result(session.store(kind, new, old))
 
 
 def delete_all(session: Session, kind: Kind, selection: Selection, options: DeleteOptions) -> list[Document]:

@@ -1,15 +1,21 @@
-"""What a user is told about their own rights. Pure."""
+"""What a user is told about their own rights.
+
+Pure. Source of the texts: apiserver and ``pkg/apis/authorization/validation``.
+"""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from reconcile.kube import kinds
 from reconcile.testing.apiserver.admission import Rules, User
 from reconcile.testing.apiserver.failure import Document, GroupName, invalid, invalid_value
 from reconcile.testing.apiserver.strategy import Kind
 
+Review: TypeAlias = Callable[[Document], Document]
+"""From the question to the whole answer."""
 
-def review(kind: Kind, rules: Rules, user: User) -> Callable[[Document], Document] | None:
+
+def review(kind: Kind, rules: Rules, user: User) -> Review | None:
     """How a review of this kind is answered; ``None`` if the kind is none."""
     if kind.resource == kinds.SELF_SUBJECT_ACCESS_REVIEW:
         return lambda document: {**document, "status": _access(document.get("spec") or {}, rules, user)}

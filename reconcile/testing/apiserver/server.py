@@ -22,20 +22,14 @@ from reconcile.core.clock import Seconds, now, utc
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import content, decoding, patching, reading, reviews
+from reconcile.testing.apiserver import content, reading, reviews, verbs
 from reconcile.testing.apiserver.admission import ADMIN, Rules, User
 from reconcile.testing.apiserver.caretakers import Caretakers
 from reconcile.testing.apiserver.content import Form
-from reconcile.testing.apiserver.crds import is_terminating
-from reconcile.testing.apiserver.deleting import delete, delete_all
 from reconcile.testing.apiserver.failure import (
-    Document,
     Failure,
     expired,
-    forbidden,
-    go_value,
     internal,
-    unsupported_media_type,
     version_too_large,
 )
 from reconcile.testing.apiserver.kinds import BUILT_IN
@@ -43,18 +37,18 @@ from reconcile.testing.apiserver.managers import timestamp
 from reconcile.testing.apiserver.memory import MemoryTransport
 from reconcile.testing.apiserver.options import (
     ListOptions,
-    WriteOptions,
-    delete_options,
     list_options,
     parse_version,
-    write_options,
 )
+from reconcile.testing.apiserver.reach import Reach
 from reconcile.testing.apiserver.registry import Registry
 from reconcile.testing.apiserver.routes import Call, OwnPage, route
+from reconcile.testing.apiserver.session import Session
+from reconcile.testing.apiserver.settings import Audited, Settings
 from reconcile.testing.apiserver.storage import Event, Snapshot, Storage
 from reconcile.testing.apiserver.strategy import Kind
-from reconcile.testing.apiserver.watching import Watcher
-from reconcile.testing.apiserver.writing import Result, Session
+from reconcile.testing.apiserver.watching import Watcher, Watchers
+from reconcile.testing.apiserver.writing import Result, create
 
 if TYPE_CHECKING:
     from reconcile.kube.client import Client
@@ -67,49 +61,6 @@ _FRESH_WITHIN: Final[Seconds] = 3.0
 """How long a read waits for a version that is yet to come."""
 _WRITES: Final = ("create", "update", "patch", "delete", "deletecollection")
 FIRST_NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
-
-
-@attrs.frozen
-class Settings:
-    """What can be chosen about a server. Times are in seconds."""
-
-    history: int = 10_000
-    """Changes of a resource that can be watched again; older ones are a 410."""
-    watch_buffer: int = 1000
-    """Lines a watcher may be behind before it is cut off."""
-    watch_seconds: Seconds = 1800.0
-    """A watch without a timeout of its own ends after this, or up to twice as much."""
-    watch_list: bool = True
-    """Whether a watch may begin with a list; servers before 1.34 have it off unless told otherwise."""
-    needs_namespace: bool = True
-    """Whether an object needs a namespace that exists."""
-    garbage_collection: bool = True
-    """Whether objects go when all their owners are gone."""
-    namespace_lifecycle: bool = True
-    """Whether a namespace in deletion is emptied and removed."""
-    audit: int = 10_000
-    """Requests that are remembered."""
-
-
-@attrs.frozen
-class Audited:
-    """One request that was answered. ``time`` is on the loop's clock; ``stored``: it changed something for good."""
-
-    verb: str
-    resource: str
-    """``plural.group``; the path for what is no resource."""
-    key: ObjectKey
-    subresource: str
-    user_agent: str
-    user: str
-    code: int
-    stored: bool
-    time: Seconds
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it was a write that succeeded and changed something."""
-        return self.stored
 
 
 @attrs.frozen
@@ -135,7 +86,7 @@ class ApiServer:
     registry: Registry = attrs.field(factory=Registry, init=False)
     audit: deque[Audited] = attrs.field(init=False)
     """The last requests, oldest first."""
-    _watchers: dict[str, list[Watcher]] = attrs.field(factory=dict, init=False)
+    _watchers: Watchers = attrs.field(factory=Watchers, init=False)
     _caretakers: Caretakers = attrs.field(init=False)
     _changed: anyio.Event = attrs.field(init=False)
     _tasks: TaskGroup | None = attrs.field(default=None, init=False)
@@ -241,10 +192,7 @@ class ApiServer:
 
     def end_watches(self, resource: Resource[Any] | None = None) -> None:
         """End the watches of a resource, or all, as a restart of the server does."""
-        for name, watchers in self._watchers.items():
-            if resource is None or name == resource.name:
-                for watcher in watchers:
-                    watcher.end()
+        self._watchers.end(resource.name if resource is not None else None)
 
     def collect_garbage(self) -> int:
         """Let the garbage collector work until it has nothing more to do; the answer counts its writes."""
@@ -310,9 +258,7 @@ class ApiServer:
             if events is None:
                 raise expired(f"too old resource version: {asked} ({table.floor})")
             watcher.replay(events)
-        watchers = self._watchers.setdefault(kind.table, [])
-        watchers[:] = [one for one in watchers if not one.is_over]
-        watchers.append(watcher)
+        self._watchers.add(kind.table, watcher)
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
@@ -324,136 +270,37 @@ class ApiServer:
         time = timestamp(utc())
         needs_namespace = self.settings.needs_namespace
         return Session(
-            self.registry, self.storage.begin(), user, time, self.rng, needs_namespace=needs_namespace, **options
+            self.registry, self.storage.begin(), user, time, self.rng, Reach, needs_namespace=needs_namespace, **options
         )
 
     def _commit(self, session: Session, change: Callable[[Session], T]) -> T:
         result = change(session)
         if not session.dry_run:
             self._publish(session.transaction.commit())
-            for kind, write in session.commits:
-                if kind.hooks.after_commit is not None:
-                    try:
-                        kind.hooks.after_commit(write)
-                    except Exception:
-                        _log.exception("after_commit hook failed kind=%s", kind.resource)
+            for write in session.done:
+                hook = write.kind.hooks.after_commit
+                assert hook is not None
+                try:
+                    hook(write)
+                except Exception:
+                    _log.exception("after_commit hook failed kind=%s", write.kind.resource)
         return result
 
     def _publish(self, events: list[tuple[str, Event]]) -> None:
-        for table, event in events:
-            for watcher in self._watchers.get(table, ()):
-                watcher.feed(event)
+        self._watchers.feed(events)
         if events:
             self._changed.set()
             self._changed = anyio.Event()
             self._caretakers.observe(events)
 
     def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
-        kind, info = call.kind, call.info
-        form = content.form(request, custom=kind.custom)
-        if info.verb == "delete":
-            return self._delete(kind, info, request, user)
-        if info.verb == "deletecollection":
-            return self._delete_all(kind, info, request, user, form)
-        if (review := reviews.review(kind, self.rules, user)) is not None:
-            options = write_options(request, "CreateOptions")
-            document = self._session(user).unstored(kind, decoding.body(request, kind), options.manager)
-            return HttpResponse(201, _JSON, orjson.dumps(review(document))), False
-        if info.verb == "patch":
-            change, options = self._patch(kind, info, request)
-        else:
-            change, options = self._put(kind, info, request)
-        strictness = options.validation or "Warn"
-        session = self._session(user, dry_run=options.dry_run, strictness=strictness)
-        if strictness != "Ignore" and (again := decoding.twice(request.body)):
-            session.note([f'duplicate field "{name}"' for name in again], kind)
-        result = self._commit(session, change)
-        code = 201 if result.created else 200
-        response = _object(code, result.document, form, session.warnings)
-        return response, result.changed and not options.dry_run
-
-    def _put(
-        self, kind: Kind, info: RequestInfo, request: HttpRequest
-    ) -> tuple[Callable[[Session], Result], WriteOptions]:
-        options = write_options(request, "CreateOptions" if info.verb == "create" else "UpdateOptions")
-        document = decoding.body(request, kind)
-        if info.verb == "create":
-            self._refuse_if_terminating(kind, document)
-            return lambda session: session.create(kind, info.namespace, document, options.manager), options
-        return (
-            lambda session: session.replace(kind, info.key, document, options.manager, info.subresource),
-            options,
-        )
-
-    def _patch(
-        self, kind: Kind, info: RequestInfo, request: HttpRequest
-    ) -> tuple[Callable[[Session], Result], WriteOptions]:
-        media = request.headers.get("content-type", "").partition(";")[0].strip()
-        offers = [patching.JSON_PATCH, patching.MERGE, patching.APPLY]
-        if kind.strategy.strategic:
-            offers.insert(2, patching.STRATEGIC)
-        if media not in offers:
-            raise unsupported_media_type(offers, routed=not kind.custom)
-        options = write_options(request, "PatchOptions", apply=media == patching.APPLY)
-        raw = request.body
-        key, sub, manager = info.key, info.subresource, options.manager
-        if media == patching.APPLY:
-            config = content.document(raw, yaml=True)
-            return (
-                lambda session: session.apply(kind, key, config, manager, force=options.force, subresource=sub),
-                options,
-            )
-
-        def update(session: Session) -> Result:
-            session.blame = patching.blame(raw) if media == patching.STRATEGIC else partial(decoding.blame_result, kind)
-            return session.update(kind, key, partial(change, session.blame), manager, subresource=sub)
-
-        def change(blame: decoding.Blame, live: Document) -> Document:
-            patched = patching.patched(kind.schema, live, raw, media)
-            decoding.check_patched(kind, patched, blame)
-            return patched
-
-        return update, options
-
-    def _refuse_if_terminating(self, kind: Kind, document: Document) -> None:
-        definition = self.storage.get("customresourcedefinitions.apiextensions.k8s.io", kind.table)
-        if kind.custom and definition is not None and is_terminating(definition.value):
-            name = (document.get("metadata") or {}).get("name") or ""
-            why = "create not allowed while custom resource definition is terminating"
-            raise forbidden(kind.group_resource, name, why)
-
-    def _delete(self, kind: Kind, info: RequestInfo, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
-        form = content.form(request, custom=kind.custom)
-        options = delete_options(request, content.body(request, custom=False) if request.body else {})
-        session = self._session(user, dry_run=options.dry_run)
-        result = self._commit(session, lambda session: delete(session, kind, info.key, options))
-        stored = (result.changed or result.gone) and not options.dry_run
-        if not result.gone or kind.strategy.returns_deleted:
-            return _object(200, result.document, form), stored
-        details = {**kind.group_resource.details(info.name), "uid": result.document["metadata"]["uid"]}
-        status = {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Success",
-            "details": {name: value for name, value in details.items() if value},
-        }
-        return HttpResponse(200, _JSON, orjson.dumps(status)), stored
-
-    def _delete_all(
-        self, kind: Kind, info: RequestInfo, request: HttpRequest, user: User, form: Form
-    ) -> tuple[HttpResponse, bool]:
-        chosen = list_options(request, kind, info.namespace, watch_list=self.settings.watch_list)
-        options = delete_options(request, content.body(request, custom=False) if request.body else {})
-        version = self.storage.version
-        session = self._session(user, dry_run=options.dry_run)
-        items = self._commit(session, lambda session: delete_all(session, kind, chosen.selection, options))
-        head = {"kind": kind.list_kind, "apiVersion": kind.resource.api_version}
-        # an item of a built-in kind does not repeat what kind it is
-        if not kind.custom:
-            items = [{name: part for name, part in item.items() if name not in head} for item in items]
-        body = orjson.dumps({**head, "metadata": {"resourceVersion": str(version)}, "items": items})
-        return HttpResponse(200, _JSON, body), bool(items) and not options.dry_run
+        """Answer a write; whether it changed something for good."""
+        if (review := reviews.review(call.kind, self.rules, user)) is not None:
+            return verbs.reviewed(call.kind, request, self._session(user), review), False
+        order = verbs.ordered(call, request, watch_list=self.settings.watch_list)
+        session = self._session(user, dry_run=order.dry_run, strictness=order.strictness)
+        outcome = self._commit(session, order.run)
+        return outcome.response, outcome.changed and not order.dry_run
 
     def _note(self, request: HttpRequest, info: RequestInfo | None, user: User, code: int, stored: bool) -> None:
         if info is None:
@@ -466,13 +313,7 @@ class ApiServer:
 
 
 def _create_namespace(kind: Kind, name: str, session: Session) -> Result:
-    return session.create(kind, "", {"metadata": {"name": name}}, "kube-apiserver")
-
-
-def _object(code: int, document: Document, form: Form, warnings: Iterable[str] = ()) -> HttpResponse:
-    body = orjson.dumps(document) if form is Form.WHOLE else content.metadata_only(document)
-    said = ", ".join(f"299 - {go_value(text)}" for text in dict.fromkeys(warnings))
-    return HttpResponse(code, {**_JSON, "warning": said} if said else _JSON, body)
+    return create(session, kind, "", {"metadata": {"name": name}}, "kube-apiserver")
 
 
 def _page(page: OwnPage) -> HttpResponse:

@@ -264,6 +264,12 @@ class Transaction:
         self.events.append((name, event))
         self.staged[name, event.key] = event.new
 
+    def undo(self, count: int) -> None:
+        """Go back to when there were only so many changes."""
+        while len(self.events) > count:
+            name, event = self.events.pop()
+            self.staged[name, event.key] = event.old
+
     def commit(self) -> list[tuple[str, Event]]:
         """Make all changes real; the answer lists them by table, in order."""
         assert self.storage.version == self.base, "two transactions at once"

@@ -4,10 +4,8 @@ Says what the real server says of a custom resource, word for word. A part that 
 again. Pure. Source of rules and texts: kube-openapi, ``validation``, and apiextensions-apiserver, ``schema/listtype``.
 """
 
-import functools
-import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 import orjson
@@ -16,14 +14,11 @@ from reconcile.testing.apiserver.failure import (
     Document,
     Fault,
     duplicate,
-    go_value,
     invalid_value,
-    not_supported,
     required,
-    too_long,
     too_many,
 )
-from reconcile.testing.apiserver.formats import FORMATS, canonical, follows
+from reconcile.testing.apiserver.scalars import Verdict, broken, enum_faults, number_verdict, text_verdict
 from reconcile.testing.apiserver.schema import MISSING, Items, Schema
 from reconcile.testing.apiserver.walks import equal
 
@@ -52,38 +47,31 @@ def _below(name: str, path: str) -> str:
     return path if path == "<nil>" else f"{name}{'' if path.startswith('[') or not path else '.'}{path}"
 
 
-class _Verdict(NamedTuple):
-    """Faults, and how many checks were passed on the way: the real library prefers the branch that got farther."""
-
-    faults: list[Fault]
-    matches: int
-
-
-def _judge(schema: Schema, value: Any, old: Any, path: str) -> _Verdict:
+def _judge(schema: Schema, value: Any, old: Any, path: str) -> Verdict:
     if old is not MISSING and equal(value, old):
-        return _Verdict([], 0)
+        return Verdict([], 0)
     form = _form(value)
     faults: list[Fault] = []
     matches = 0
     if schema.type or schema.int_or_string:
         wrong = _wrong_type(schema, value, form)
         if wrong:
-            faults.append(_invalid(path, form, f'must be of type {wrong}: "{form}"', type_error=True))
+            faults.append(broken(path, form, f'must be of type {wrong}: "{form}"', type_error=True))
         matches += 1 if wrong else 2
     if value is None:
-        return _Verdict(faults + list(_enum(schema, value, path)), matches)
+        return Verdict(faults + list(enum_faults(schema, value, path)), matches)
     for part in (
         _combined(schema, value, old, path),
-        _text(schema, value, path) if form == "string" else None,
-        _number(schema, value, path) if form in ("integer", "number") else None,
+        text_verdict(schema, value, path) if form == "string" else None,
+        number_verdict(schema, value, path) if form in ("integer", "number") else None,
         _list(schema, value, old, path) if form == "array" else None,
-        _Verdict(list(_enum(schema, value, path)), 0),
+        Verdict(list(enum_faults(schema, value, path)), 0),
         _map(schema, value, old, path) if form == "object" else None,
     ):
         if part is not None:
             faults += part.faults
             matches += part.matches + 1
-    return _Verdict(faults, matches + 1)
+    return Verdict(faults, matches + 1)
 
 
 def _form(value: Any) -> str:
@@ -108,87 +96,7 @@ def _wrong_type(schema: Schema, value: Any, form: str) -> str:
     return "" if fits else ",".join(wanted)
 
 
-def _enum(schema: Schema, value: Any, path: str) -> Iterator[Fault]:
-    allowed = schema.rules.get("enum")
-    if allowed and not any(equal(value, one) for one in allowed):
-        yield not_supported(
-            path, value, [one if isinstance(one, str) else orjson.dumps(one).decode() for one in allowed]
-        )
-
-
-def _text(schema: Schema, value: str, path: str) -> _Verdict:
-    rules = schema.rules
-    faults: list[Fault] = []
-    length = len(value)
-    if (most := rules.get("maxLength")) is not None and length > most:
-        faults.append(too_long(path, f"may not be more than {most} bytes"))
-    elif (least := rules.get("minLength")) is not None and length < least:
-        faults.append(_invalid(path, value, f"should be at least {least} chars long"))
-    elif (pattern := rules.get("pattern")) and not _compiled(pattern).search(value):
-        faults.append(_invalid(path, value, f"should match '{pattern}'"))
-    form = rules.get("format", "")
-    if canonical(form) in FORMATS and not follows(form, value):
-        faults.append(_invalid(path, value, f"must be of type {form}: {go_value(value)}", type_error=True))
-    return _Verdict(faults, 0 if faults else 1)
-
-
-@functools.lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    # Go's $ is the very end of a text; Python's may stand before a last line break
-    return re.compile(re.sub(r"(?<!\\)\$(?![^\[]*\])", r"\\Z", pattern))
-
-
-def _number(schema: Schema, value: float, path: str) -> _Verdict:
-    rules = schema.rules
-    faults: list[Fault] = []
-    integer = schema.type == "integer" and not schema.int_or_string
-    whole = isinstance(value, int)
-    form = rules.get("format", "") if rules.get("format") in _RANGES.get(schema.type, {}) else ""
-    least_of, most_of = _RANGES.get(schema.type, {}).get(form, (-(2**63), 2**63 - 1))
-    if (integer and not (float(value).is_integer() and least_of <= value <= most_of)) or (
-        form == "float" and abs(value) > most_of
-    ):
-        words = f"with format {form}" if form else "(default format)"
-        faults.append(invalid_value("<nil>", "", f"Checked value must be of type {schema.type} {words} in {path}"))
-    if (factor := rules.get("multipleOf")) is not None:
-        faults += _multiple(value, int(factor) if whole else factor, path)
-    if (least := rules.get("minimum")) is not None:
-        least = int(least) if whole else least
-        if rules.get("exclusiveMinimum"):
-            if value <= least:
-                faults.append(_invalid(path, value, f"should be greater than {_plain(least)}"))
-        elif value < least:
-            faults.append(_invalid(path, value, f"should be greater than or equal to {_plain(least)}"))
-    if (most := rules.get("maximum")) is not None:
-        most = int(most) if whole else most
-        if rules.get("exclusiveMaximum"):
-            if value >= most:
-                faults.append(_invalid(path, value, f"should be less than {_plain(most)}"))
-        elif value > most:
-            faults.append(_invalid(path, value, f"should be less than or equal to {_plain(most)}"))
-    return _Verdict(faults, 1)
-
-
-_RANGES: dict[str, dict[str, tuple[float, float]]] = {
-    "integer": {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)},
-    "number": {"float": (-3.4028234663852886e38, 3.4028234663852886e38)},
-}
-
-
-def _multiple(value: float, factor: float, path: str) -> Iterator[Fault]:
-    if factor <= 0:
-        yield invalid_value(path, value, f"factor MultipleOf declared for {path} must be positive: {_plain(factor)}")
-        return
-    times = 1 / factor * value if factor < 1 else value / factor
-    if not float(times).is_integer():
-        yield _invalid(path, value, f"should be a multiple of {_plain(factor)}")
-
-
-def _plain(number: float) -> str:
-    return str(int(number)) if float(number).is_integer() else str(number)
-
-
-def _list(schema: Schema, value: list[Any], old: Any, path: str) -> _Verdict:
+def _list(schema: Schema, value: list[Any], old: Any, path: str) -> Verdict:
     faults: list[Fault] = []
     matches = 1
     assert schema.items is not None
@@ -200,10 +108,10 @@ def _list(schema: Schema, value: list[Any], old: Any, path: str) -> _Verdict:
         matches += verdict.matches
     rules = schema.rules
     if (least := rules.get("minItems")) is not None and len(value) < least:
-        faults.append(_invalid(path, len(value), f"should have at least {least} items"))
+        faults.append(broken(path, len(value), f"should have at least {least} items"))
     if (most := rules.get("maxItems")) is not None and len(value) > most:
         faults.append(too_many(path, len(value), most))
-    return _Verdict(faults, matches)
+    return Verdict(faults, matches)
 
 
 def _by_key(schema: Schema, old: Any) -> dict[str, Any]:
@@ -218,13 +126,13 @@ def _key(schema: Schema, item: Any) -> str:
     return orjson.dumps([item.get(name) for name in schema.keys]).decode()
 
 
-def _map(schema: Schema, value: Document, old: Any, path: str) -> _Verdict:
+def _map(schema: Schema, value: Document, old: Any, path: str) -> Verdict:
     faults: list[Fault] = []
     matches = 0
     rules = schema.rules
     before = old if isinstance(old, dict) else {}
     if (least := rules.get("minProperties")) is not None and len(value) < least:
-        faults.append(_invalid(path, len(value), f"should have at least {least} properties"))
+        faults.append(broken(path, len(value), f"should have at least {least} properties"))
     if (most := rules.get("maxProperties")) is not None and len(value) > most:
         faults.append(too_many(path, len(value), most))
     for name, one in value.items():
@@ -234,10 +142,10 @@ def _map(schema: Schema, value: Document, old: Any, path: str) -> _Verdict:
             faults += verdict.faults
             matches += verdict.matches
     faults += [required(f"{path}.{name}".lstrip(".")) for name in rules.get("required", ()) if name not in value]
-    return _Verdict(faults, matches)
+    return Verdict(faults, matches)
 
 
-def _combined(schema: Schema, value: Any, old: Any, path: str) -> _Verdict:
+def _combined(schema: Schema, value: Any, old: Any, path: str) -> Verdict:
     """``anyOf``, ``oneOf``, ``allOf`` and ``not``."""
     faults: list[Fault] = []
     matches = 1
@@ -264,15 +172,11 @@ def _combined(schema: Schema, value: Any, old: Any, path: str) -> _Verdict:
             faults.append(_composite(f'"{path}" must validate all the schemas (allOf){none}'))
     if schema.not_ is not None and not _judge(schema.not_, value, MISSING, path).faults:
         faults.append(_composite(f'"{path}" must not validate the schema (not)'))
-    return _Verdict(faults, matches)
+    return Verdict(faults, matches)
 
 
 def _composite(text: str) -> Fault:
     return invalid_value("<nil>", "", text)
-
-
-def _invalid(path: str, value: Any, rule: str, *, type_error: bool = False) -> Fault:
-    return invalid_value(path, value, f"{path} in body {rule}", type_error=type_error)
 
 
 def _twins(schema: Schema, value: Any, path: str) -> Iterator[Fault]:

@@ -159,3 +159,28 @@ class Watcher:
         if before_end < upcoming:
             return before_end if before_end > moment else self.deadline
         return upcoming
+
+
+@attrs.define(eq=False)
+class Watchers:
+    """Everyone who watches, by table."""
+
+    _of_table: dict[str, list[Watcher]] = attrs.field(factory=dict)
+
+    def add(self, table: str, watcher: Watcher) -> None:
+        """Let a watcher hear of a table from now on; those that are over are forgotten."""
+        others = [one for one in self._of_table.get(table, ()) if not one.is_over]
+        self._of_table[table] = [*others, watcher]
+
+    def feed(self, events: Iterable[tuple[str, Event]]) -> None:
+        """Tell of what was committed, by table."""
+        for table, event in events:
+            for watcher in self._of_table.get(table, ()):
+                watcher.feed(event)
+
+    def end(self, table: str | None = None) -> None:
+        """End the watches of a table, or all."""
+        for name, watchers in self._of_table.items():
+            if table is None or name == table:
+                for watcher in watchers:
+                    watcher.end()

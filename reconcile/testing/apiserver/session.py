@@ -1,0 +1,156 @@
+"""What all writes of one request share.
+
+A ``Session`` holds the transaction they go into, who makes them and when, and what the answer is to warn of. Its
+methods are the steps that every kind of write takes: decode, run the hooks, check, store. Pure: time, randomness and
+user are given.
+"""
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import attrs
+
+from reconcile.testing.apiserver import metadata as metas
+from reconcile.testing.apiserver.admission import User, World, Write, guarded
+from reconcile.testing.apiserver.apply import Writer
+from reconcile.testing.apiserver.decoding import Blame, strict_failure
+from reconcile.testing.apiserver.failure import Document, Fault
+from reconcile.testing.apiserver.forming import formed
+from reconcile.testing.apiserver.registry import Registry
+from reconcile.testing.apiserver.schema import Schema
+from reconcile.testing.apiserver.shaping import unknown
+from reconcile.testing.apiserver.storage import Stored, Transaction
+from reconcile.testing.apiserver.strategy import Kind
+from reconcile.testing.apiserver.validation import schema_faults
+
+
+@attrs.define(eq=False)
+class Session:
+    """The writes of one request: made real together by whoever commits the transaction, or not at all."""
+
+    registry: Registry
+    transaction: Transaction
+    user: User
+    time: str
+    rng: random.Random
+    world: Callable[["Session"], World]
+    """What hooks are handed to reach other objects."""
+    dry_run: bool = False
+    needs_namespace: bool = True
+    """Whether objects need a namespace that exists."""
+    strictness: str = "Ignore"
+    """What becomes of fields that a body has and its kind has not: Strict refuses, Warn says so."""
+    blame: Blame | None = None
+    """How an answer shows the document that a patch is to blame for; ``None``: bodies are no patches."""
+    warnings: list[str] = attrs.field(factory=list)
+    """What the answer is to warn of."""
+    done: list[Write] = attrs.field(factory=list)
+    """What was stored or removed, in order: what ``after_commit`` hooks are to see."""
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """A part of the session that leaves nothing behind when it fails."""
+        changes, done, warnings = len(self.transaction.events), len(self.done), len(self.warnings)
+        try:
+            yield
+        except Exception:
+            self.transaction.undo(changes)
+            del self.done[done:], self.warnings[warnings:]
+            raise
+
+    # -- bodies ----------------------------------------------------------------------------------------------------
+
+    def formed(self, kind: Kind, document: Document, old: Document | None = None) -> Document:
+        """A body as an object of its kind; a surplus field of it is refused, told or passed over as was asked for."""
+        cut = None if self.strictness == "Ignore" else partial(self._note_unknown, kind)
+        return formed(kind, document, old, cut=cut)
+
+    def _note_unknown(self, kind: Kind, document: Document) -> None:
+        problems = [f'unknown field "{name}"' for name in sorted(unknown(kind.schema, document))]
+        self.note(problems, kind, document)
+
+    def note(self, problems: list[str], kind: Kind, document: Document | None = None) -> None:
+        """Refuse a body for its surplus fields, or warn of them, as was asked for."""
+        if self.strictness == "Strict" and problems:
+            shown = self.blame(document) if self.blame is not None and document is not None else None
+            raise strict_failure(kind, problems, shown)
+        self.warnings += problems
+
+    def writer(self, kind: Kind, manager: str, subresource: str = "") -> Writer:
+        """Who comes to own what is written."""
+        version = kind.resource.api_version
+
+        def convert(document: Document, api_version: str) -> tuple[Schema, Document] | None:
+            return (kind.schema, document) if api_version == version else None
+
+        excluded = kind.strategy.resets(subresource)
+        return Writer(manager, version, kind.schema, convert, self.time, subresource, excluded, kind.blank)
+
+    # -- hooks and checks ------------------------------------------------------------------------------------------
+
+    def admitted(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Document:
+        """Run the hook that allocates; the answer is the new document, as the hook left it."""
+        write = self._write(kind, subresource, old, new)
+        if kind.hooks.allocate is not None:
+            with guarded():
+                kind.hooks.allocate(write)
+        return write.new if write.new is not None else {}
+
+    def ask_before_delete(self, kind: Kind, old: Document) -> None:
+        """Let the kind refuse a deletion. Raises ``Failure``."""
+        if kind.hooks.before_delete is not None:
+            with guarded():
+                kind.hooks.before_delete(self._write(kind, "", old, None))
+
+    def faults(self, kind: Kind, new: Document, old: Document | None, subresource: str) -> list[Fault]:
+        """What schema and hooks find wrong."""
+        faults: list[Fault] = []
+        if kind.custom:
+            only = kind.strategy.subresources[subresource] if subresource else None
+            faults += schema_faults(kind.schema, new, old, only=only)
+        if kind.hooks.validate is not None:
+            with guarded():
+                faults += kind.hooks.validate(self._write(kind, subresource, old, new))
+        return faults
+
+    def warn_of_finalizers(self, kind: Kind, new: Document, old: Document | None) -> None:
+        """Note what is unwise about new finalizers."""
+        before = metas.of(old).get("finalizers") or [] if old is not None else []
+        if kind.custom:
+            for name in sorted(set(metas.of(new).get("finalizers") or []) - set(before)):
+                self.warnings += metas.finalizer_warnings(name)
+
+    def _write(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Write:
+        return Write(self.user, kind, subresource, old, new, self.dry_run, self.world(self))
+
+    # -- ends ------------------------------------------------------------------------------------------------------
+
+    def store(
+        self,
+        kind: Kind,
+        document: Document,
+        old: Document | None = None,
+        *,
+        subresource: str = "",
+        untidy: bool = False,
+    ) -> Document:
+        """Put a document that has passed all steps; the answer is how a client sees it."""
+        kept = self.transaction.put(kind.table, document, kind.selectable(document), untidy=untidy)
+        if kind.hooks.after_commit is not None:
+            self.done.append(self._write(kind, subresource, old, kept.value))
+        if not self.dry_run:
+            return kept.value
+        # what is not stored gets no new version
+        metadata = {name: value for name, value in metas.of(document).items() if name != "resourceVersion"}
+        if old is not None:
+            metadata["resourceVersion"] = metas.of(old)["resourceVersion"]
+        return {**document, "metadata": metadata}
+
+    def finish(self, kind: Kind, found: Stored, last: Document) -> None:
+        """Remove an object for good."""
+        self.admitted(kind, "", last, None)
+        self.transaction.remove(kind.table, found.key)
+        if kind.hooks.after_commit is not None:
+            self.done.append(self._write(kind, "", last, None))

@@ -1,0 +1,49 @@
+"""What can be chosen about a server, and what it remembers of each request."""
+
+import attrs
+
+from reconcile.core.clock import Seconds
+from reconcile.kube.objects import ObjectKey
+
+
+@attrs.frozen
+class Settings:
+    """What can be chosen about a server. Times are in seconds."""
+
+    history: int = 10_000
+    """Changes of a resource that can be watched again; older ones are a 410."""
+    watch_buffer: int = 1000
+    """Lines a watcher may be behind before it is cut off."""
+    watch_seconds: Seconds = 1800.0
+    """A watch without a timeout of its own ends after this, or up to twice as much."""
+    watch_list: bool = True
+    """Whether a watch may begin with a list; servers before 1.34 have it off unless told otherwise."""
+    needs_namespace: bool = True
+    """Whether an object needs a namespace that exists."""
+    garbage_collection: bool = True
+    """Whether objects go when all their owners are gone."""
+    namespace_lifecycle: bool = True
+    """Whether a namespace in deletion is emptied and removed."""
+    audit: int = 10_000
+    """Requests that are remembered."""
+
+
+@attrs.frozen
+class Audited:
+    """One request that was answered. ``time`` is on the loop's clock; ``stored``: it changed something for good."""
+
+    verb: str
+    resource: str
+    """``plural.group``; the path for what is no resource."""
+    key: ObjectKey
+    subresource: str
+    user_agent: str
+    user: str
+    code: int
+    stored: bool
+    time: Seconds
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it was a write that succeeded and changed something."""
+        return self.stored
