@@ -9,14 +9,22 @@ suite opts in from its ``conftest.py``, by fixtures that ask for these ::
 
     @pytest.fixture(autouse=True)
     def _nothing_left_behind(no_leaked_tasks: None) -> None: ...
+
+A test that tells a scenario in all its worlds (``explore.py``) asks for ``explored``. What it told is summed up at the
+end of the run, with the seed and the command that repeat it; ``--world`` tells one world alone.
 """
 
 import asyncio
+import os
 import random
-from collections.abc import Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pytest
+
+if TYPE_CHECKING:
+    from reconcile.testing.explore import Exploration
+    from reconcile.testing.scenario import Scenario
 
 AnyioBackend: TypeAlias = tuple[str, dict[str, Any]]
 
@@ -26,6 +34,7 @@ _SEED: pytest.StashKey[int] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("reconcile")
     group.addoption("--world-seed", type=int, help="the seed that tests draw their random worlds from; printed on top")
+    group.addoption("--world", default="", help="of every scenario, tell only the world of that id, if it has one")
     group.addoption("--loop-seed", type=int, help="run ready tasks in an order drawn from this seed, not in turn")
 
 
@@ -33,7 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     seed = config.getoption("--world-seed")
     # the workers of a distributed run must draw from the seed that the header shows
     inherited = getattr(config, "workerinput", {}).get("world_seed")
-    config.stash[_SEED] = next(s for s in (inherited, seed, random.SystemRandom().getrandbits(32)) if s is not None)
+    from_outside = int(os.environ["SEED"]) if os.environ.get("SEED") else None
+    drawn = random.SystemRandom().getrandbits(32)
+    config.stash[_SEED] = next(one for one in (inherited, seed, from_outside, drawn) if one is not None)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,10 +56,57 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"reconcile: --world-seed={config.stash[_SEED]}"
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Sum up the tests that told of worlds, by ``record_property("worlds", number)``; with ``-rA`` also one by one."""
+    reports = [one for outcome in ("passed", "failed") for one in terminalreporter.getreports(outcome)]
+    told = [(dict(one.user_properties), one.duration) for one in reports if "worlds" in dict(one.user_properties)]
+    if not told:
+        return
+    terminalreporter.section("worlds")
+    if "A" in config.option.reportchars:
+        for facts, _ in told:
+            terminalreporter.write_line(str(facts.get("told", "")))
+    worlds, seconds = sum(facts["worlds"] for facts, _ in told), sum(duration for _, duration in told)
+    terminalreporter.write_line(f"{worlds} worlds told by {len(told)} tests in {seconds:.0f} s")
+    terminalreporter.write_line(f"seed {config.stash[_SEED]}: {' '.join(['pytest', *config.invocation_params.args])}")
+
+
 @pytest.fixture(scope="session")
 def world_seed(request: pytest.FixtureRequest) -> int:
-    """The seed of this run, for tests that draw random worlds; the header prints it, ``--world-seed`` repeats it."""
+    """The seed of this run, for tests that draw random worlds; the header prints it.
+
+    It comes from ``--world-seed``, else from the environment variable ``SEED``, else from chance.
+    """
     return request.config.stash[_SEED]
+
+
+class Explored(Protocol):
+    """Tells a scenario in all its worlds, or in a ``sample`` of them drawn by the seed of the run, and checks each."""
+
+    def __call__(
+        self, scenario: "Scenario", patterns: tuple[str, ...] = (), *, sample: int | None = None
+    ) -> "Exploration": ...
+
+
+@pytest.fixture
+def explored(
+    request: pytest.FixtureRequest, world_seed: int, record_property: Callable[[str, object], None]
+) -> Explored:
+    """``explored(scenario, sample=20)`` in a test that is not async: each world has a loop of its own."""
+    from reconcile.testing.explore import PATTERNS, explore
+
+    only = request.config.getoption("--world")
+
+    def tell(scenario: "Scenario", patterns: tuple[str, ...] = (), *, sample: int | None = None) -> "Exploration":
+        exploration = explore(scenario, patterns or tuple(PATTERNS), sample=sample, seed=world_seed, only=only)
+        try:
+            return exploration.check()
+        finally:
+            record_property("worlds", exploration.played)
+            record_property("told", str(exploration))
+
+    return tell
 
 
 @pytest.fixture(scope="session")
