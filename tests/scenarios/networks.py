@@ -1,0 +1,494 @@
+"""Every story of a Network, told so that it can be disturbed: what people do to both clusters, and what comes of it.
+
+The acceptance scenarios are restated here as stories; how each ends is asserted once, in ``then``, for every telling.
+"""
+
+import functools
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from apinetlet.api import Generation, Kinds, apinet, networking
+from apinetlet.api.networking import NetworkState
+from apinetlet.app import assemble
+from apinetlet.demo.definitions import apinet_kinds, source_kinds
+from apinetlet.origin import Origins
+from apinetlet.settings import Settings
+from provider import ProviderID
+from reconcile import Client, Conflict, Manager, ObjectKey
+from reconcile.kube import MergePatch, ObjectMeta, finalizers
+from reconcile.kube.kinds import NAMESPACE
+from reconcile.testing.apiserver import ApiServer, Fault, Kind, Write
+from reconcile.testing.faults import WRITES, FaultPlan, Refused, Rule, Status
+from reconcile.testing.scenario import Act, Look, Scenario, Step, in_turn, step
+from reconcile.testing.state import Allocated
+from reconcile.testing.world import Build, World
+
+SOURCE, APINET, HOME, TARGET = "source", "apinet", "default", "apinet"
+FOREIGN = "example.org/protection"
+"""Somebody else's finalizer."""
+
+
+# -- the world ---------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _kinds(generation: Generation, highest_id: int) -> tuple[tuple[Kind, ...], tuple[Kind, ...], random.Random]:
+    """Reading the definitions takes longer than a story; the generator is what the allocator draws from."""
+    rng = random.Random()
+    network = Kinds.of(generation).network.name
+    sources = tuple(
+        attrs.evolve(kind, hooks=attrs.evolve(kind.hooks, validate=_provider_id_stays))
+        if kind.table == network
+        else kind
+        for kind in source_kinds(generation)
+    )
+    return sources, apinet_kinds(generation, rng, highest_id=highest_id), rng
+
+
+def _provider_id_stays(write: Write) -> Iterator[Fault]:
+    """The API server of the source cluster refuses to change a provider ID that is set."""
+    before, after = ((one or {}).get("spec", {}).get("providerID", "") for one in (write.old, write.new))
+    if write.new is not None and before not in ("", after):
+        yield Fault("spec.providerID", "FieldValueInvalid", f'Invalid value: "{after}": field is immutable')
+
+
+def a_world(generation: Generation, *, highest_id: int = 16_777_215, watch_filter: str = "") -> World:
+    """Two servers, and apinetlet between them."""
+    sources, targets, rng = _kinds(generation, highest_id)
+    rng.seed(0)
+    return World(
+        {
+            SOURCE: ApiServer(sources, rng=random.Random("source")),
+            APINET: ApiServer(targets, rng=random.Random("apinet")),
+        },
+        apinetlet(generation, Settings(api_net_namespace=TARGET, watch_filter=watch_filter)),
+        always=functools.partial(never_gone_before_its_counterpart, Kinds.of(generation)),
+        allocated=(Allocated(Kinds.of(generation).apinet_network.name, ("spec", "id")),),
+    )
+
+
+def apinetlet(generation: Generation, settings: Settings) -> Build:
+    """The daemon as it is."""
+
+    def build(transports: Any, rng: random.Random) -> Manager:
+        manager = generation.field_manager
+        source, target = (Client(transports[name], field_manager=manager, rng=rng) for name in (SOURCE, APINET))
+        return assemble(settings, generation, source, target, rng=rng)
+
+    return build
+
+
+def never_gone_before_its_counterpart(kinds: Kinds, world: World) -> None:
+    """The write that lets go of a Network comes when its counterpart is gone, and a provider ID never changes."""
+    last = world.writes[-1]
+    if last.agent != "program" or (last.cluster, last.resource) != (SOURCE, kinds.network.name):
+        return
+    event = world.servers[SOURCE].storage.table(kinds.network.name).history[-1]
+    assert event.old is not None
+    if event.new is None:
+        uids = {one.metadata.name for one in world.objects(APINET, kinds.apinet_network)}
+        assert event.old.uid not in uids, "a Network was let go of before its counterpart was gone"
+    elif before := event.old.value["spec"].get("providerID"):
+        assert event.new.value["spec"]["providerID"] == before, "a provider ID was changed"
+
+
+# -- what people do ----------------------------------------------------------------------------------------------------
+
+
+def create(kinds: Kinds, name: str, namespace: str = HOME, **metadata: Any) -> Act:
+    async def act(world: World) -> None:
+        body = {"metadata": {"name": name, **metadata}, "spec": {}}
+        await world.client(SOURCE).create(kinds.network, body, namespace=namespace)
+
+    return act
+
+
+def change(kinds: Kinds, name: str, patch: dict[str, Any]) -> Act:
+    async def act(world: World) -> None:
+        await world.client(SOURCE).patch(kinds.network, ObjectKey(HOME, name), MergePatch(patch))
+
+    return act
+
+
+def delete(kinds: Kinds, name: str, namespace: str = HOME) -> Act:
+    async def act(world: World) -> None:
+        await world.client(SOURCE).delete(kinds.network, ObjectKey(namespace, name))
+
+    return act
+
+
+def create_counterpart(kinds: Kinds, metadata: dict[str, Any]) -> Act:
+    async def act(world: World) -> None:
+        body = {"metadata": {"name": "somebody", **metadata}, "spec": {}}
+        await world.client(APINET).create(kinds.apinet_network, body, namespace=TARGET)
+
+    return act
+
+
+def change_counterpart(kinds: Kinds, name: str, patch: dict[str, Any]) -> Act:
+    async def act(world: World) -> None:
+        await world.client(APINET).patch(kinds.apinet_network, counterpart(kinds, world, name), MergePatch(patch))
+
+    return act
+
+
+def delete_counterpart(kinds: Kinds, name: str) -> Act:
+    async def act(world: World) -> None:
+        await world.client(APINET).delete(kinds.apinet_network, counterpart(kinds, world, name))
+
+    return act
+
+
+def protect(kinds: Kinds, name: str) -> Act:
+    """Another controller adds its finalizer as soon as it sees the Network."""
+
+    async def act(world: World) -> None:
+        client = world.client(SOURCE, agent="protection")
+        while True:
+            seen = await client.get(kinds.network, ObjectKey(HOME, name))
+            patch = finalizers.add(seen, FOREIGN)
+            if patch is None:
+                return
+            try:
+                await client.patch(kinds.network, seen.metadata.key, patch)
+            except Conflict:
+                continue
+
+    return act
+
+
+def create_protected(kinds: Kinds, name: str) -> Act:
+    async def act(world: World) -> None:
+        await create(kinds, name)(world)
+        await protect(kinds, name)(world)
+
+    return act
+
+
+def replace_while_down(kinds: Kinds, name: str) -> Act:
+    """The daemon is down; the Network is removed by force, and made anew."""
+
+    async def act(world: World) -> None:
+        await world.crash()
+        await delete(kinds, name)(world)
+        await change(kinds, name, {"metadata": {"finalizers": None}})(world)
+        await create(kinds, name)(world)
+        world.start()
+
+    return act
+
+
+def fail(plan: FaultPlan) -> Act:
+    """From now on the daemon does not get through to the api-net cluster."""
+
+    async def act(world: World) -> None:
+        world.fail(APINET, plan)
+
+    return act
+
+
+async def heal(world: World) -> None:
+    world.fail(APINET, FaultPlan())
+
+
+def namespaces(*names: str) -> Act:
+    async def act(world: World) -> None:
+        await world.client(APINET).create(NAMESPACE, {"metadata": {"name": TARGET}})
+        for name in names:
+            await world.client(SOURCE).create(NAMESPACE, {"metadata": {"name": name}})
+
+    return act
+
+
+async def look_a_hundred_times(world: World) -> None:
+    """Every key is reconciled again and again."""
+    for _ in range(100 if world.is_running else 0):
+        world.enqueue_all()
+        await world.settle()
+
+
+# -- what is there -----------------------------------------------------------------------------------------------------
+
+
+def networks(kinds: Kinds, world: World) -> dict[str, networking.Network]:
+    return {one.metadata.name: one for one in world.objects(SOURCE, kinds.network)}
+
+
+def counterparts(kinds: Kinds, world: World) -> dict[str, apinet.Network]:
+    return {one.metadata.name: one for one in world.objects(APINET, kinds.apinet_network)}
+
+
+def counterpart(kinds: Kinds, world: World, name: str) -> ObjectKey:
+    return ObjectKey(TARGET, networks(kinds, world)[name].metadata.uid)
+
+
+def is_available(kinds: Kinds, name: str) -> Callable[[World], bool]:
+    return lambda world: networks(kinds, world)[name].status.state is NetworkState.AVAILABLE
+
+
+def has_counterpart(kinds: Kinds, name: str) -> Callable[[World], bool]:
+    return lambda world: networks(kinds, world)[name].metadata.uid in counterparts(kinds, world)
+
+
+def mapped(generation: Generation, *names: str, finalizers: tuple[str, ...] = ()) -> Look:
+    """These are Available under the IDs of their counterparts, which carry their origin only; there are no others."""
+    kinds = Kinds.of(generation)
+
+    def look(world: World) -> None:
+        sources = [one for one in world.objects(SOURCE, kinds.network) if one.metadata.name in names]
+        targets = counterparts(kinds, world)
+        assert {one.metadata.name for one in sources} == set(names)
+        assert {one.metadata.uid for one in sources} == set(targets)
+        for source in sources:
+            target = targets[source.metadata.uid]
+            origin = Origins(generation, "Network").metadata(source.metadata)
+            assert dict(target.metadata.labels) == origin["labels"]
+            assert dict(target.metadata.annotations) == origin.get("annotations", {})
+            assert set(source.metadata.finalizers) == {generation.finalizer("Network"), *finalizers}
+            assert target.spec.id
+            assert source.spec.provider_id == str(
+                ProviderID.network(
+                    generation.scheme,
+                    namespace=TARGET,
+                    name=source.metadata.uid,
+                    id=target.spec.id,
+                    uid=target.metadata.uid,
+                )
+            )
+            assert source.status.state is NetworkState.AVAILABLE
+
+    return look
+
+
+def nothing_left(kinds: Kinds) -> Look:
+    """No Network on either side, no ID taken."""
+
+    def look(world: World) -> None:
+        assert not networks(kinds, world)
+        assert not counterparts(kinds, world)
+        assert not world.servers[APINET].storage.keys(f"networkids.{kinds.apinet_network.group}")
+
+    return look
+
+
+def state_is(kinds: Kinds, name: str, state: NetworkState) -> Look:
+    def look(world: World) -> None:
+        assert networks(kinds, world)[name].status.state is state
+
+    return look
+
+
+def tells_of_the_mismatch(kinds: Kinds, name: str) -> Look:
+    """There is a counterpart again, under another ID; the Network keeps the provider ID it has, and says Error."""
+
+    def look(world: World) -> None:
+        source = networks(kinds, world)[name]
+        [target] = counterparts(kinds, world).values()
+        assert target.metadata.name == source.metadata.uid
+        assert source.spec.provider_id
+        assert not source.spec.provider_id.endswith(target.metadata.uid)
+        assert source.status.state is NetworkState.ERROR
+
+    return look
+
+
+def held_by_the_counterpart(generation: Generation, name: str) -> Look:
+    """The Network waits with our finalizer while somebody holds its counterpart."""
+    kinds = Kinds.of(generation)
+
+    def look(world: World) -> None:
+        source = networks(kinds, world)[name]
+        [target] = counterparts(kinds, world).values()
+        assert source.metadata.is_deleting
+        assert target.metadata.is_deleting
+        assert source.metadata.finalizers == (generation.finalizer("Network"),)
+
+    return look
+
+
+def tried(writes: int) -> Look:
+    """So many writes were all that the daemon tried so far."""
+
+    def look(world: World) -> None:
+        assert len(world.tried) == writes
+
+    return look
+
+
+untouched = tried(0)
+
+
+def only_one_counterpart_ever(generation: Generation) -> Look:
+    """However often the daemon died: it is mapped, and there never was a second counterpart."""
+    table = Kinds.of(generation).apinet_network.name
+
+    def look(world: World) -> None:
+        mapped(generation, "blue")(world)
+        history = world.servers[APINET].storage.table(table).history
+        assert len({event.new.uid for event in history if event.new is not None}) == 1
+
+    return look
+
+
+# -- the stories -------------------------------------------------------------------------------------------------------
+
+
+def stories(generation: Generation) -> list[Scenario]:
+    """All of them, in one generation."""
+    kinds = Kinds.of(generation)
+    world = functools.partial(a_world, generation)
+    blue_is_available = is_available(kinds, "blue")
+    blue_is_mapped = mapped(generation, "blue")
+    watched = {generation.watch_filter_label: "here"}
+    claimed = {generation.managed_by_annotation: "somebody"}
+    origins = Origins(generation, "Network")
+
+    def origin(name: str, uid: str) -> dict[str, Any]:
+        return dict(origins.metadata(ObjectMeta(namespace=HOME, name=name, uid=uid)))
+
+    unlabelled = dict.fromkeys(origin("blue", "any")["labels"])
+
+    async def claim_counterpart(world: World) -> None:
+        uid = networks(kinds, world)["blue"].metadata.uid
+        await create_counterpart(kinds, origin("blue", uid))(world)
+
+    def partial_origin() -> dict[str, Any]:
+        whole = origin("blue", "gone")
+        return {**whole, "labels": dict(list(whole["labels"].items())[:-1])}
+
+    def story(name: str, *steps: Step, then: Look, setup: Act | None = None, world: Any = world) -> Scenario:
+        return Scenario(name, world, steps, setup=setup or namespaces(), then=then)
+
+    return [
+        story("mapped", step(create(kinds, "blue")), then=only_one_counterpart_ever(generation)),
+        story(
+            "deleted",
+            step(create(kinds, "blue"), then=blue_is_mapped),
+            step(delete(kinds, "blue")),
+            then=nothing_left(kinds),
+        ),
+        story(
+            "deleted at once",
+            step(in_turn(create(kinds, "blue"), delete(kinds, "blue"))),
+            then=nothing_left(kinds),
+        ),
+        story(
+            "counterpart of nobody",
+            step(create_counterpart(kinds, {**origin("blue", str(uuid.UUID(int=1))), "name": "left-over"})),
+            then=nothing_left(kinds),
+        ),
+        story(
+            "counterparts of others",
+            step(
+                create_counterpart(kinds, {"name": "plain"}),
+                create_counterpart(kinds, {**partial_origin(), "name": "half-marked"}),
+            ),
+            then=untouched,
+        ),
+        story(
+            "same name in two namespaces",
+            step(create(kinds, "blue"), create(kinds, "blue", "other")),
+            setup=namespaces("other"),
+            then=mapped(generation, "blue"),
+        ),
+        story(
+            "created while the other side is down",
+            step(fail(FaultPlan.of(Refused()))),
+            step(create(kinds, "blue"), then=state_is(kinds, "blue", NetworkState.PENDING)),
+            step(heal),
+            then=blue_is_mapped,
+        ),
+        story(
+            "available while the other side fails",
+            step(create(kinds, "blue")),
+            step(
+                in_turn(
+                    fail(FaultPlan((Rule(Status(503), verbs=WRITES),))),
+                    change_counterpart(kinds, "blue", {"metadata": {"labels": unlabelled}}),
+                ),
+                needs=blue_is_available,
+                then=state_is(kinds, "blue", NetworkState.AVAILABLE),
+            ),
+            step(heal),
+            then=blue_is_mapped,
+        ),
+        story(
+            "counterpart deleted by hand",
+            step(create(kinds, "blue")),
+            step(delete_counterpart(kinds, "blue"), needs=blue_is_available),
+            then=tells_of_the_mismatch(kinds, "blue"),
+        ),
+        story(
+            "a mismatch is over when it is deleted",
+            step(create(kinds, "blue")),
+            step(delete_counterpart(kinds, "blue"), needs=blue_is_available),
+            step(delete(kinds, "blue")),
+            step(create(kinds, "blue"), needs=lambda world: not networks(kinds, world)),
+            then=blue_is_mapped,
+        ),
+        story(
+            "two controllers add finalizers",
+            step(create_protected(kinds, "blue")),
+            then=mapped(generation, "blue", finalizers=(FOREIGN,)),
+        ),
+        story(
+            "counterpart held by somebody",
+            step(create(kinds, "blue")),
+            step(
+                change_counterpart(kinds, "blue", {"metadata": {"finalizers": [FOREIGN]}}),
+                needs=has_counterpart(kinds, "blue"),
+            ),
+            step(delete(kinds, "blue"), then=held_by_the_counterpart(generation, "blue")),
+            step(change_counterpart(kinds, "blue", {"metadata": {"finalizers": None}})),
+            then=nothing_left(kinds),
+        ),
+        story(
+            "watch filter",
+            step(create(kinds, "blue"), then=untouched),
+            step(change(kinds, "blue", {"metadata": {"labels": watched}}), then=blue_is_mapped),
+            step(
+                change(kinds, "blue", {"metadata": {"labels": dict.fromkeys(watched)}}),
+                needs=blue_is_available,
+                then=blue_is_mapped,
+            ),
+            step(delete(kinds, "blue")),
+            world=functools.partial(world, watch_filter="here"),
+            then=nothing_left(kinds),
+        ),
+        story(
+            "managed by somebody",
+            step(create(kinds, "blue", annotations=claimed)),
+            step(claim_counterpart),
+            then=untouched,
+        ),
+        story(
+            "made anew while the daemon was down",
+            step(create(kinds, "blue")),
+            step(replace_while_down(kinds, "blue"), needs=blue_is_available),
+            then=blue_is_mapped,
+        ),
+        story(
+            "looked at a hundred times",
+            step(create(kinds, "blue"), then=tried(4)),
+            step(look_a_hundred_times, needs=blue_is_available, then=tried(4)),
+            then=blue_is_mapped,
+        ),
+        story(
+            "no ID is left",
+            step(create(kinds, "blue")),
+            step(create(kinds, "green"), needs=blue_is_available, then=state_is(kinds, "green", NetworkState.PENDING)),
+            step(delete(kinds, "blue")),
+            world=functools.partial(world, highest_id=200),
+            then=mapped(generation, "green"),
+        ),
+        story(
+            "several at once",
+            step(*(create(kinds, name) for name in ("blue", "green", "red"))),
+            step(delete(kinds, "green"), create(kinds, "white")),
+            then=mapped(generation, "blue", "red", "white"),
+        ),
+    ]
