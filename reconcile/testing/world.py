@@ -124,6 +124,12 @@ class World:
         """Whether the program is."""
         return self._life is not None
 
+    @property
+    def running(self) -> Program:
+        """The program in its present life."""
+        assert self._life is not None, "the program is not running"
+        return self._life.program
+
     def start(self) -> None:
         """Build the program and let it run; nothing if it does."""
         if self._life is None:
@@ -165,8 +171,7 @@ class World:
 
     def enqueue_all(self, reason: str = "asked by the test") -> None:
         """Let every controller of the program look at all its keys."""
-        assert self._life is not None, "the program is not running"
-        for controller in self._life.program.controllers:
+        for controller in self.running.controllers:
             controller.enqueue_all(reason)
 
     # -- everybody else --------------------------------------------------------------------------------------------
@@ -258,7 +263,7 @@ class World:
         return sum((transport.struck for transport in self.traffic.faulty.values()), Counter())
 
     def _in_work(self) -> list[str]:
-        controllers = self._life.program.controllers if self._life is not None else ()
+        controllers = self.running.controllers if self.is_running else ()
         return [
             f"in work for {one.seconds:.1f} s: {controller.name} {one.key}"
             for controller in controllers

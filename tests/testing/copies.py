@@ -27,7 +27,7 @@ from reconcile import (
 from reconcile.kube import ConnectionFailed, MergePatch, finalizers
 from reconcile.kube.kinds import CONFIG_MAP
 from reconcile.kube.transport import Transport
-from reconcile.testing.apiserver import ApiServer
+from reconcile.testing.apiserver import ApiServer, Settings
 from reconcile.testing.scenario import Act
 from reconcile.testing.world import Build, World
 
@@ -67,8 +67,9 @@ def source_of(change: Change[Object]) -> list[Request]:
     return [Request(HOME, *change.key)]
 
 
-def a_world(keep: Keep) -> World:
-    servers = {name: ApiServer(rng=random.Random(name)) for name in (HOME, AWAY)}
+def a_world(keep: Keep, *, watch_list: bool = True) -> World:
+    settings = Settings(watch_list=watch_list)
+    servers = {name: ApiServer(rng=random.Random(name), settings=settings) for name in (HOME, AWAY)}
     return World(servers, program(keep))
 
 
@@ -111,6 +112,10 @@ async def remove_copy(away: Cluster, key: ObjectKey) -> None:
 async def remove_finalizer(home: Cluster, source: Object) -> None:
     with suppress(NotFound):
         await home.patch(source, finalizers.remove(source, FINALIZER))
+
+
+async def nothing(home: Cluster, away: Cluster, _memory: Memory, key: ObjectKey) -> None:
+    """Just watches."""
 
 
 # -- with a flaw -------------------------------------------------------------------------------------------------------
