@@ -11,8 +11,7 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,43 +37,16 @@ from reconcile import (
     Watched,
     connect,
 )
-from reconcile.core.clock import Seconds
 from reconcile.kube import MergePatch, Resource
-from reconcile.kube.kinds import CRD, NAMESPACE
+from reconcile.kube.kinds import NAMESPACE
 from reconcile.testing.audit import AuditEvent
 from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.processes import Process, Processes
+from tests.real.waiting import install, until
 
 ASIDE = {"events", "leases", "selfsubjectaccessreviews"}
 """What the daemon writes beside its work."""
 _numbers = itertools.count(1)
-
-
-async def until(holds: Callable[[], Awaitable[bool]], what: str, *, within: Seconds = 30.0) -> None:
-    """Wait until the world is so. Raises AssertionError, with ``what``, when it is not in time."""
-    end = time.monotonic() + within
-    while not await holds():
-        assert time.monotonic() < end, f"not within {within:g} s: {what}"
-        await anyio.sleep(0.05)
-
-
-async def install(client: Client, definitions: Iterable[Any], names: Iterable[str]) -> None:
-    """Have these CRDs, and wait until their kinds are served."""
-    wanted = {one["metadata"]["name"]: one for one in definitions if one["metadata"]["name"] in set(names)}
-    for body in wanted.values():
-        await client.apply(CRD, body)
-    for name, body in wanted.items():
-        group, version = body["spec"]["group"], body["spec"]["versions"][0]["name"]
-        plural = body["spec"]["names"]["plural"]
-        served = Resource.untyped(f"{group}/{version}", body["spec"]["names"]["kind"], plural)
-
-        async def is_served(served: Resource[Any] = served) -> bool:
-            with suppress(NotFound):
-                await client.list(served)
-                return True
-            return False
-
-        await until(is_served, f"{name} is served")
 
 
 @define(eq=False)

@@ -105,7 +105,7 @@ class Relay:
             await asyncio.sleep(0.01)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.is_refusing or (self.tripwire is not None and self.tripwire.has_tripped):
+        if self._refuses():
             self.refused += 1
             writer.transport.abort()
             return
@@ -119,6 +119,10 @@ class Relay:
         except OSError:
             writer.transport.abort()
             return
+        if self._refuses():  # by now
+            writer.transport.abort()
+            far_writer.transport.abort()
+            return
         links = {writer, far_writer}
         self._links |= links
         link = _Link(self, reader, writer, far_reader, far_writer)
@@ -128,6 +132,9 @@ class Relay:
             for one in links:
                 one.transport.abort()
             self._links -= links
+
+    def _refuses(self) -> bool:
+        return self.is_refusing or (self.tripwire is not None and self.tripwire.has_tripped)
 
 
 @define(eq=False)

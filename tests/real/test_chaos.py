@@ -21,9 +21,9 @@ from reconcile.kube import MergePatch
 from reconcile.kube.client import ClientSettings
 from reconcile.kube.kinds import CONFIG_MAP, NAMESPACE
 from reconcile.testing.envtest import ControlPlane
-from tests.real.daemon import until
 from tests.real.mirror import Mirroring, differences
 from tests.real.relay import Relay
+from tests.real.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -65,7 +65,7 @@ class Users:
     async def change_their_minds(self, names: list[str]) -> None:
         """For ever, about one source after the other."""
         while True:
-            name, key = self.rng.choice(names), None
+            name = self.rng.choice(names)
             what = self.rng.choice(("change", "change", "change", "delete", "create", "make anew"))
             key = ObjectKey(self.namespace, name)
             with suppress(NotFound):

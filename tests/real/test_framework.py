@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -28,9 +28,9 @@ from reconcile.manager.manager import PartEnded
 from reconcile.manager.preflight import MissingRights, Preflight
 from reconcile.testing.audit import AuditEvent
 from reconcile.testing.envtest import ControlPlane
-from tests.real.daemon import install, until
 from tests.real.mirror import IMPATIENT, Mirroring, differences
 from tests.real.relay import Relay
+from tests.real.waiting import install, until
 
 pytestmark = pytest.mark.real
 
@@ -92,13 +92,6 @@ async def hurt(fragile: ControlPlane) -> AsyncIterator[Home]:
         yield await Home.make(fragile, client)
 
 
-def as_condition(holds: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
-    async def ask() -> bool:
-        return holds()
-
-    return ask
-
-
 def has_passed(program: Mirroring, keys: int) -> bool:
     return program.is_idle and program.cluster.writes["apply", "suppressed"] >= keys
 
@@ -121,7 +114,7 @@ async def test_a_second_pass_and_a_restart_send_no_write_where_the_server_keeps_
                 await home.mirrored(program)
                 sent.append(len(home.writes(agent)))
                 program.controller.enqueue_all("again")
-                await until(as_condition(partial(has_passed, program, len(names))), "every key had its pass")
+                await until(partial(has_passed, program, len(names)), "every key had its pass")
                 await anyio.sleep(0.3)
                 sent.append(len(home.writes(agent)))
     assert sent == [20, 20, 0, 0]
@@ -141,14 +134,14 @@ async def test_a_killed_server_shows_in_readiness_and_its_return_ends_that(hurt:
             await hurt.mirrored(program)
             assert manager.probes.report("readyz").is_well
             await anyio.to_thread.run_sync(hurt.plane.kill)
-            await until(as_condition(lambda: not manager.probes.report("readyz").is_well), "it is not ready")
+            await until(lambda: not manager.probes.report("readyz").is_well, "it is not ready")
             assert "cannot be reached" in manager.probes.report("readyz").results["cluster-home"]
             assert manager.probes.report("livez").is_well
             await anyio.to_thread.run_sync(hurt.plane.restart)
             await hurt.set("a", "after")
             await hurt.set("b", "new")
             await hurt.mirrored(program)
-            await until(as_condition(lambda: manager.probes.report("readyz").is_well), "it is ready again")
+            await until(lambda: manager.probes.report("readyz").is_well, "it is ready again")
 
 
 @pytest.mark.pain(3)
@@ -198,15 +191,15 @@ async def test_a_kind_is_waited_for_found_when_it_comes_and_empty_when_it_is_rem
     cluster = Cluster("home", home.client, [late], settings=IMPATIENT)
     informer = cluster.informer(late)
     async with Manager([cluster], [], settings=ManagerSettings(preflight="off")) as manager:
-        await until(as_condition(lambda: informer.state is State.WAITING_FOR_KIND), "the kind is waited for")
+        await until(lambda: informer.state is State.WAITING_FOR_KIND, "the kind is waited for")
         assert "not synced" in manager.probes.report("readyz").results[f"cache-home-{late.name}"]
         for _ in range(2):
             await install(home.client, [definition], [late.name])
             await home.client.create(late, {"metadata": {"name": "a"}}, namespace=home.sources)
-            await until(as_condition(lambda: len(informer.store) == 1), "its object is seen")
+            await until(lambda: len(informer.store) == 1, "its object is seen")
             await manager.ready()
             await home.client.delete(CRD, ObjectKey("", late.name))
-            await until(as_condition(lambda: informer.state is State.GONE), "the kind is gone")
+            await until(lambda: informer.state is State.GONE, "the kind is gone")
             assert len(informer.store) == 0
 
 
@@ -261,9 +254,9 @@ async def test_a_right_that_is_taken_away_shows_in_readiness_with_the_rule_to_ad
             await home.client.delete(ROLE_BINDING, ObjectKey(home.sources, "for-now"))
             await anyio.sleep(0.5)
             relay.cut()  # a watch that goes on is not asked again
-            await until(as_condition(lambda: informer.state is State.FORBIDDEN), "it is forbidden")
+            await until(lambda: informer.state is State.FORBIDDEN, "it is forbidden")
             await anyio.sleep(1.0)
             told = manager.probes.report("readyz").results["cache-home-configmaps"]
             assert 'add the rule {apiGroups: [""], resources: [configmaps], verbs: [' in told
             await home.client.create(ROLE_BINDING, {"metadata": meta, "roleRef": reference, "subjects": subjects})
-            await until(as_condition(lambda: informer.state is State.LIVE), "it is live again")
+            await until(lambda: informer.state is State.LIVE, "it is live again")

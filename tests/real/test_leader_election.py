@@ -18,8 +18,8 @@ from reconcile.testing.audit import AuditEvent
 from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.processes import Process, Processes
 from tests.real.candidates import LEASE_DURATION, LOST, MARKS
-from tests.real.daemon import until
 from tests.real.relay import Relay
+from tests.real.waiting import until
 
 pytestmark = [pytest.mark.real, pytest.mark.pain(19)]
 
@@ -69,7 +69,7 @@ class Race:
     async def leads(self, identity: str) -> None:
         """Wait until it has written some marks."""
 
-        async def has_written() -> bool:
+        def has_written() -> bool:
             if self.candidates[identity].code is not None:
                 raise self.candidates[identity].failed()
             return len(self.marks(identity)) > 5

@@ -14,8 +14,9 @@ from apinetlet.origin import Origins
 from reconcile.kube import MergePatch, ObjectKey
 from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.processes import Processes
-from tests.real.daemon import Daemon, Place, lines, place, readable, run_apinetlet, until
+from tests.real.daemon import Daemon, Place, lines, place, readable, run_apinetlet
 from tests.real.relay import Relay, Tripwire
+from tests.real.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -237,7 +238,7 @@ async def test_told_to_stop_while_no_server_answers_it_ends_well(world: Place) -
     async with Relay(world.source_plane, is_refusing=True) as relay:
         daemon = world.start(generation="auto", source=relay.kubeconfig(world.source_plane.kubeconfig()))
 
-        async def has_complained() -> bool:
+        def has_complained() -> bool:
             return any("Cannot tell the generation yet" in line for line in lines(daemon.process))
 
         await until(has_complained, "it says that the server does not answer")
