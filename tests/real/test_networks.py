@@ -12,6 +12,7 @@ from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation
 from apinetlet.api.networking import NetworkState
 from apinetlet.origin import Origins
 from reconcile.kube import MergePatch, ObjectKey
+from reconcile.kube.kinds import EVENT
 from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.processes import Processes
 from tests.real.daemon import Daemon, Place, lines, place, readable, run_apinetlet
@@ -149,6 +150,60 @@ async def test_somebody_elses_finalizer_on_the_counterpart_holds_the_network_unt
         await world.apinet.patch(world.kinds.apinet_network, key, MergePatch({"metadata": {"finalizers": None}}))
         await world.gone("blue")
     assert await world.counterparts() == []
+    assert await daemon.stop() == 0
+
+
+async def test_an_outage_of_the_api_net_cluster_is_waited_out_without_taking_back_what_was_reached(
+    world: Place,
+) -> None:
+    async with Relay(world.apinet_plane) as relay, world.allocating():
+        daemon = world.start(apinet=relay.kubeconfig(world.apinet_plane.kubeconfig()))
+        await world.create("old")
+        await world.available("old")
+        relay.is_refusing = True
+        relay.cut()
+        network = await world.create("new")
+        touched = MergePatch({"metadata": {"annotations": {"example.org/touched": "yes"}}})
+        await world.source.patch(world.kinds.network, ObjectKey(world.home, "old"), touched)
+
+        async def is_pending() -> bool:
+            found = await world.network("new")
+            return found is not None and found.status.state is NetworkState.PENDING
+
+        await until(is_pending, "new is Pending")
+        assert await world.is_available("old")
+        assert await world.counterpart(network.metadata.uid) is None
+        relay.is_refusing = False
+        await world.available("new")
+        assert len(await world.counterparts()) == 2
+    assert await daemon.stop() == 0
+
+
+async def test_a_counterpart_that_was_deleted_by_hand_is_made_anew_and_the_network_says_error(world: Place) -> None:
+    daemon = world.start()
+    async with world.allocating():
+        network = await world.create("blue")
+        await world.available("blue")
+        available = await world.network("blue")
+        assert available is not None
+        await world.apinet.delete(world.kinds.apinet_network, ObjectKey(world.target, network.metadata.uid))
+
+        async def says_error() -> bool:
+            found = await world.network("blue")
+            return found is not None and found.status.state is NetworkState.ERROR
+
+        await until(says_error, "blue says Error")
+        [anew] = await world.counterparts()
+        found = await world.network("blue")
+        assert found is not None
+        assert anew.metadata.name == network.metadata.uid
+        assert found.spec.provider_id == available.spec.provider_id != world.provider_id(anew)
+
+        async def is_told() -> bool:
+            events = (await world.source.list(EVENT, namespace=world.home)).items
+            return "ProviderIDMismatch" in {one["reason"] for one in events}
+
+        await until(is_told, "an event tells of the mismatch")
     assert await daemon.stop() == 0
 
 
