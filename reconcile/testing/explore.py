@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from reconcile.testing.faults import Delayed, FaultPlan, Latency
+from reconcile.testing.faultplan import Delayed, FaultPlan, Latency
 from reconcile.testing.loop import run
 from reconcile.testing.scenario import Scenario, Story, Variation, play
 from reconcile.testing.sieve import Crash, Frozen, Gap, Lagging, LostReply, Moment, Until

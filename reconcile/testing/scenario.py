@@ -12,7 +12,7 @@ from typing import TypeAlias
 import attrs
 
 from reconcile.testing.converge import assert_converges
-from reconcile.testing.faults import FaultPlan
+from reconcile.testing.faultplan import FaultPlan
 from reconcile.testing.sieve import Gap, Strike
 from reconcile.testing.state import State
 from reconcile.testing.world import World

@@ -18,7 +18,8 @@ from reconcile.kube.objects import ObjectKey
 from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo, parse
 from reconcile.kube.transport import Guard, Stream, Transport
 from reconcile.testing.apiserver import ApiServer
-from reconcile.testing.faults import FaultPlan, FaultyTransport
+from reconcile.testing.faultplan import FaultPlan
+from reconcile.testing.faults import FaultyTransport
 
 Call: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponse]]
 Open: TypeAlias = Callable[[HttpRequest], Awaitable[Stream]]

@@ -25,7 +25,7 @@ from reconcile.kube.errors import ConnectionFailed
 from reconcile.kube.resource import Resource
 from reconcile.kube.transport import Transport
 from reconcile.testing.apiserver import ApiServer
-from reconcile.testing.faults import FaultPlan
+from reconcile.testing.faultplan import FaultPlan
 from reconcile.testing.loop import settled
 from reconcile.testing.state import BOOKKEEPING, Allocated, State, end_state
 from reconcile.testing.traffic import PROGRAM, Disturber, Link, Sent, Traffic, Written

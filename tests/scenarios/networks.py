@@ -22,7 +22,7 @@ from reconcile import Client, Conflict, Manager, ObjectKey
 from reconcile.kube import MergePatch, ObjectMeta, finalizers
 from reconcile.kube.kinds import NAMESPACE
 from reconcile.testing.apiserver import ApiServer, Fault, Kind, Write
-from reconcile.testing.faults import WRITES, FaultPlan, Refused, Rule, Status
+from reconcile.testing.faultplan import WRITES, FaultPlan, Refused, Rule, Status
 from reconcile.testing.scenario import Act, Look, Scenario, Step, in_turn, step
 from reconcile.testing.state import Allocated
 from reconcile.testing.world import Build, World

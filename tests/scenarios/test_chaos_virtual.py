@@ -32,7 +32,7 @@ from reconcile.kube.kinds import CONFIG_MAP
 from reconcile.kube.transport import Transport
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.converge import assert_converges
-from reconcile.testing.faults import FaultPlan
+from reconcile.testing.faultplan import FaultPlan
 from reconcile.testing.loop import run
 from reconcile.testing.world import World
 

@@ -16,7 +16,7 @@ from reconcile.kube.kinds import CONFIG_MAP
 from reconcile.kube.transport import Transport
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.converge import assert_converges
-from reconcile.testing.faults import FaultPlan, Refused
+from reconcile.testing.faultplan import FaultPlan, Refused
 from reconcile.testing.traffic import Call, Disturber, Sent
 from reconcile.testing.world import PROGRAM, ProgramEnded, StillMoving, World
 from tests.testing import copies
