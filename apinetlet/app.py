@@ -4,6 +4,7 @@
 embedded servers. ``main`` finds the two servers as the command line says, and runs it as a process.
 """
 
+import asyncio
 import logging
 import os
 import random
@@ -33,11 +34,13 @@ from reconcile import (
     LeaderElector,
     Manager,
     ManagerSettings,
+    Seconds,
     Watched,
     Writes,
     connect,
 )
-from reconcile.core import Backoff
+from reconcile.core import Backoff, ServiceStuck
+from reconcile.core.stacks import task_line
 from reconcile.kube.kinds import EVENT
 from reconcile.manager.manager import PartEnded
 from reconcile.manager.web import Certificate
@@ -47,6 +50,8 @@ log = logging.getLogger(__name__)
 SOURCE, APINET = "source", "apinet"
 """The names of the two clusters in logs, metrics and keys."""
 USER_AGENT = "apinetlet"
+LAST_WORDS: Seconds = 1.0
+"""For tasks that are left at the very end."""
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -114,13 +119,31 @@ def assemble(
 
 
 def main(settings: Settings) -> int:
-    """Run the daemon until SIGTERM or SIGINT. Answers the exit status: 1 when it could not go on."""
+    """Run the daemon until SIGTERM or SIGINT. Answers the exit status: 1 when it could not go on.
+
+    Leaves the process by itself, with 1, when a task does not end: waiting for it would keep a successor waiting, too.
+    """
+    return anyio.run(_main, settings, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+
+
+async def _main(settings: Settings) -> int:
+    status = 1
     try:
-        anyio.run(run, settings, backend_options={"use_uvloop": find_spec("uvloop") is not None})
-    except (KubeError, PartEnded, OSError, ValueError) as error:
+        await run(settings)
+        status = 0
+    except (KubeError, PartEnded, ServiceStuck, OSError, ValueError) as error:
         log.error("Cannot go on error=%s", error)
-        return 1
-    return 0
+    except Exception as error:
+        log.error("Cannot go on, and did not expect it error=%r", error, exc_info=error)
+    if left := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in left:
+            task.cancel()
+        _, stuck = await asyncio.wait(left, timeout=LAST_WORDS)
+        if stuck:  # the end of the loop would wait for them
+            log.error("Leaving though tasks still run tasks=%s", [task_line(task) for task in stuck])
+            logging.shutdown()
+            os._exit(1)
+    return status
 
 
 async def run(settings: Settings) -> None:
@@ -170,7 +193,7 @@ async def find_generation(settings: Settings, client: Client) -> Generation | No
             failures, backoff, rng = 0, Backoff(cap=settings.backoff_cap), random.Random()
             while not found:
                 try:
-                    groups = (await client.discover()).groups
+                    groups = (await client.discover(fresh=True)).groups
                     found.extend(one for one in GENERATIONS.values() if one.networking in groups)
                     names = " nor ".join(one.networking for one in GENERATIONS.values())
                     problem = "" if found else f"the source cluster serves neither {names}"
