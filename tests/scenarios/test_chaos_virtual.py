@@ -97,7 +97,7 @@ def source_of(change: Change[Object]) -> list[Request]:
 
 
 def chaos(seed: int) -> World:
-    plan = FaultPlan.draw(random.Random(f"faults {seed}"), until=TROUBLE)
+    plan = FaultPlan.draw(random.Random(f"faults {seed}"), until=TROUBLE, strength=0.3)
     return World({"home": ApiServer(rng=random.Random(seed))}, build, faults={"home": plan}, seed=seed)
 
 
@@ -109,7 +109,7 @@ async def user(world: World, rng: random.Random) -> None:
     for _ in range(ACTS):
         await anyio.sleep(rng.expovariate(ACTS / TROUBLE))
         name = f"source-{rng.randrange(SOURCES)}"
-        there = {one.metadata.name for one in world.objects("home", CONFIG_MAP)}
+        there = {key.partition("/")[2] for key in world.servers["home"].storage.keys(CONFIG_MAP.name, NAMESPACE)}
         act = rng.choices(["change", "toggle", "meddle", "crash"], [6, 3, 2, 0.3])[0]
         if act == "crash":
             world.kill()

@@ -31,9 +31,9 @@ TWO_AT_ONCE = (step(put("one-a"), put("one-b")),)
 
 
 def failures(exploration: Exploration, at_most: int = 1) -> dict[str, AssertionError]:
-    """What was caught, by the variation that did."""
+    """What was caught, by the variation that did; those are told first that last the longest."""
     caught: dict[str, AssertionError] = {}
-    for variation in exploration:
+    for variation in sorted(exploration, key=lambda variation: not variation.id.endswith("late")):
         try:
             exploration.play(variation)
         except AssertionError as error:
@@ -44,8 +44,8 @@ def failures(exploration: Exploration, at_most: int = 1) -> dict[str, AssertionE
 
 
 def test_a_sound_controller_passes_every_world() -> None:
-    exploration = explore(told_of(copies.sound, *COMES_AND_GOES), sample=40)
-    assert exploration.check().played == 41
+    exploration = explore(told_of(copies.sound, *COMES_AND_GOES), sample=18)
+    assert exploration.check().played == 19
 
 
 @pytest.mark.proof
@@ -75,7 +75,9 @@ def test_a_flaw_is_caught_by_the_pattern_that_is_made_for_it(keep: Keep, steps: 
 
 
 def test_who_asks_the_server_before_a_last_word_passes_where_who_asks_its_cache_is_caught() -> None:
-    explore(told_of(copies.judges_by_what_is_true, *RULES_CHANGE), ["frozen caches"]).check()
+    flawed = explore(told_of(copies.judges_by_its_cache, *RULES_CHANGE), ["frozen caches"])
+    for variation in failures(flawed, at_most=2):
+        explore(told_of(copies.judges_by_what_is_true, *RULES_CHANGE), only=variation).check()
 
 
 @pytest.mark.parametrize("keep", [copies.writes_on_every_pass, copies.asks_even_if_nothing_changes])
