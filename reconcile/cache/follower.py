@@ -205,8 +205,11 @@ class Follower(Generic[T]):
                 effect = self._event(decode_event(line, about=self.watched.resource.name))
                 if effect is Effect.STOP:
                     return
-                await self._act(effect)
-                await self._pace(len(line))
+                if effect in _OF_ALL:
+                    await self._act(effect)
+                self._work_bytes += len(line) + _WORK_PER_DOCUMENT
+                if self._work_bytes >= self.settings.slice_bytes:
+                    await self._rest()
                 if self._left.is_set():
                     return
 
@@ -288,7 +291,7 @@ class Follower(Generic[T]):
 
     async def _act(self, effect: Effect) -> None:
         """What concerns all objects at once."""
-        if effect not in (Effect.TAKE, Effect.EMPTY):
+        if effect not in _OF_ALL:
             return
         staging, self._staging = self._staging, None
         if effect is Effect.EMPTY or staging is None:
@@ -313,8 +316,11 @@ class Follower(Generic[T]):
         """Let others have their turn after a slice of work."""
         self._work_bytes += work_bytes + _WORK_PER_DOCUMENT
         if self._work_bytes >= self.settings.slice_bytes:
-            self._work_bytes = 0
-            await asyncio.sleep(0)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        self._work_bytes = 0
+        await asyncio.sleep(0)
 
     def _heard(self) -> None:
         self.heard_at = now()
@@ -342,6 +348,7 @@ class Follower(Generic[T]):
 
 
 _VERBS: Final = ("list", "watch")
+_OF_ALL: Final = (Effect.TAKE, Effect.EMPTY)
 REFUSED: Final = (State.FORBIDDEN, State.UNAUTHORIZED)
 _WORK_PER_DOCUMENT: Final = 512
 """Reading a document costs as much as this many bytes of it, whatever its length."""

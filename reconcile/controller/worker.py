@@ -136,7 +136,7 @@ class Workers(Generic[K]):
         return f"workers of {self.backlog.name}"
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Work until cancelled, or until the queue is closed."""
+        """Work until cancelled; once drained there is nothing left to do until then."""
         count = self.backlog.settings.workers
         self.backlog.observer.workers(self.backlog.name, count)
         async with anyio.create_task_group() as tasks:
@@ -145,6 +145,7 @@ class Workers(Generic[K]):
                 self._workers.append(worker)
                 tasks.start_soon(worker.work, name=f"{self.backlog.name} worker {number}")
             task_status.started()
+        await anyio.sleep_forever()
 
     async def drain(self) -> None:
         """Take no more keys, and wait until no reconcile is going on."""

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, field, frozen, setters
 from attrs.validators import ge
 
 from reconcile.core.clock import Seconds
@@ -76,7 +76,7 @@ class _Item(Generic[K]):
 _Line: TypeAlias = OrderedDict[Hashable, OrderedDict[K, _Item[K]]]
 
 
-@define
+@define(on_setattr=setters.NO_OP)  # its bounds are checked once; the hot path writes plainly
 class Schedule(Generic[K]):
     """The keys of one queue.
 

@@ -112,10 +112,17 @@ def same(left: Any, right: Any) -> bool:
     """Whether two JSON values are equal: as Python says, but true is not 1. Views and tuples count as JSON too."""
     if left is right:
         return True
-    if isinstance(left, bool) or isinstance(right, bool):
-        return False
     if type(left) is str:  # most values are, and asking whether one is a mapping takes longer
         return bool(left == right)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
+    if type(left) is dict and type(right) is dict:  # likewise: what was parsed needs no abstract class asked
+        if left.keys() != right.keys():
+            return False
+        for key, value in left.items():
+            if not same(value, right[key]):
+                return False
+        return True
     if isinstance(left, Mapping):
         return (
             isinstance(right, Mapping)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(repr=False, cache_hash=True)
 class Resource(Generic[T]):
     """One kind at one version. ``group`` is "" for the core group; ``type`` is an attrs class or ``Object``."""
 

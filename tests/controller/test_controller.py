@@ -710,3 +710,12 @@ def test_a_setting_that_makes_no_sense_is_refused_with_its_name() -> None:
         ControllerSettings(workers=0)
     with pytest.raises(ValueError, match="deadline must be more than 0"):
         ControllerSettings(deadline=-1.0)
+
+
+async def test_a_controller_that_is_one_service_stops_without_a_complaint(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_home() as home:
+        await home.widget(size=1)
+        async with home.running(home.controller(done, [For(home.cluster, WIDGET)])):
+            await rest()
+    assert len(home.runs) == 1
+    assert not [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
