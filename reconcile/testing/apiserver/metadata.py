@@ -25,6 +25,7 @@ FIELD_MANAGER_LIMIT = 128
 _ANNOTATIONS_LIMIT = 256 * 1024
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+_STANDARD = (ORPHAN, FOREGROUND, "kubernetes")
 _SYSTEM = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
@@ -115,7 +116,14 @@ def faults(kind: Kind, document: Document, *, generic: bool = False) -> Iterator
     elif namespace:
         yield forbidden_field("metadata.namespace", "not allowed on this type")
     yield from _text_faults(metadata)
-    yield from _finalizer_faults(metadata.get("finalizers") or [])
+    finalizers = metadata.get("finalizers") or []
+    yield from _finalizer_faults(finalizers)
+    if not kind.custom and not kind.resource.group and kind.resource.plural != "events":
+        # the core group asks for more than the others
+        for index, name in enumerate(finalizers):
+            if "/" not in name and name not in _STANDARD:
+                text = "name is neither a standard finalizer name nor is it fully qualified"
+                yield invalid_value(f"metadata.finalizers[{index}]", name, text)
 
 
 def update_faults(document: Document, old: Document) -> Iterator[Fault]:
@@ -194,7 +202,7 @@ def finalizer_warnings(name: str) -> Iterator[str]:
     """What a custom resource is warned of when it gets this finalizer."""
     for text in names.label_key(name):
         yield f'metadata.finalizers: "{name}": {text}'
-    if "/" not in name and name not in (ORPHAN, FOREGROUND, "kubernetes"):
+    if "/" not in name and name not in _STANDARD:
         path = " including a path (/)" if "." in name else ""
         yield (
             f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name{path} to avoid accidental '

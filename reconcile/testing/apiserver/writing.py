@@ -105,7 +105,7 @@ def _create(session: Session, kind: Kind, document: Document, *, generated: bool
     untidy = metas.tidy(document)
     document = session.admitted(kind, "", None, document)
     session.warn_of_finalizers(kind, document, None)
-    faults = [*session.faults(kind, document, None, ""), *metas.faults(kind, document)]
+    faults = [*metas.faults(kind, document), *session.faults(kind, document, None, "")]
     if faults:
         raise invalid(kind.group_kind, metadata.get("name", ""), faults)
     key = key_of(metadata.get("namespace", ""), metadata["name"])

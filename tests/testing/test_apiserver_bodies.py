@@ -1,0 +1,78 @@
+"""Bodies: what is taken, what is told, what is refused, and in which form an answer comes."""
+
+from tests.testing.callers import Api, a_map, a_thing
+
+# -- strictness ----------------------------------------------------------------------------------------------------
+
+
+async def test_surplus_fields_are_dropped_with_a_warning(api: Api) -> None:
+    body = {**a_thing("a", {"text": "x", "foo": {"bar": 1}}), "extra": 1}
+    made = await api.made(api.things, body)
+    assert "foo" not in made["spec"]
+    assert "extra" not in made.body
+    assert made.headers["warning"] == '299 - "unknown field \\"extra\\"", 299 - "unknown field \\"spec.foo\\""'
+    quiet = await api.made(api.things, {**a_thing("b"), "extra": 1}, fieldValidation="Ignore")
+    assert "warning" not in quiet.headers
+
+
+async def test_surplus_and_repeated_fields_are_refused_when_asked_so(api: Api) -> None:
+    reply = await api.post(api.maps, {**a_map("a"), "extra": 1}, fieldValidation="Strict")
+    assert reply.says == (
+        400,
+        "BadRequest",
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "extra"',
+    )
+    twice = b'{"metadata": {"name": "a", "name": "a"}, "data": {}}'
+    reply = await api.post(api.maps, twice, fieldValidation="Strict")
+    assert reply.code == 400
+    assert 'duplicate field "metadata.name"' in reply["message"]
+    assert (await api.get(f"{api.maps}/a")).code == 404
+
+
+async def test_an_unwise_finalizer_is_warned_of(api: Api) -> None:
+    made = await api.thing("a", finalizers=["nodomain", "example.com"])
+    better = "prefer a domain-qualified finalizer name"
+    why = "to avoid accidental conflicts with other finalizer writers"
+    assert made.headers["warning"].split(", ") == [
+        f'299 - "metadata.finalizers: \\"example.com\\": {better} including a path (/) {why}"',
+        f'299 - "metadata.finalizers: \\"nodomain\\": {better} {why}"',
+    ]
+
+
+# -- bodies and requests that are none -----------------------------------------------------------------------------
+
+
+async def test_a_body_that_is_no_json_is_refused_where_it_breaks(api: Api) -> None:
+    reply = await api.post(api.maps, b'{"metadata": {"name": }}')
+    assert reply.code == 400
+    assert "invalid character '}' looking for beginning of value" in reply["message"]
+
+
+async def test_a_body_in_a_foreign_format_is_refused(api: Api) -> None:
+    reply = await api.send("POST", api.maps, b"hello", media="text/plain")
+    assert reply.code == 415
+    assert reply["reason"] == "UnsupportedMediaType"
+    assert reply["message"].startswith("the body of the request was in an unknown format - accepted media types")
+
+
+async def test_an_answer_in_a_foreign_format_is_refused(api: Api) -> None:
+    reply = await api.get(api.maps, accept="text/html")
+    assert reply.code == 406
+    assert reply["reason"] == "NotAcceptable"
+
+
+async def test_yaml_is_understood(api: Api) -> None:
+    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: 'yes'\n"
+    made = await api.made(api.maps, body, media="application/yaml")
+    assert made["data"] == {"x": "yes"}
+
+
+async def test_metadata_alone_is_answered_when_asked_so(api: Api) -> None:
+    made = await api.thing("a", {"text": "x"}, labels={"x": "y"})
+    one = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    reply = await api.get(f"{api.things}/a", accept=one)
+    assert reply.body == {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": made.meta}
+    reply = await api.get(api.things, accept=one.replace("Metadata;", "MetadataList;"))
+    assert reply["kind"] == "PartialObjectMetadataList"
+    assert [item["metadata"] for item in reply["items"]] == [made.meta]
+    assert {item["kind"] for item in reply["items"]} == {"PartialObjectMetadata"}
