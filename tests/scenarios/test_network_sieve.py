@@ -8,12 +8,15 @@ import pytest
 from apinetlet.api import GENERATIONS
 from reconcile.testing.plugin import Explored
 from reconcile.testing.scenario import Scenario
-from tests.scenarios.networks import stories
+from tests.scenarios.network_stories import stories
 
 ALL = [(generation, story) for generation in GENERATIONS.values() for story in stories(generation)]
 IDS = [f"{generation.name}: {story.name}" for generation, story in ALL]
 
 
+@pytest.mark.pain(7)
+@pytest.mark.pain(20)
+@pytest.mark.pain(22)
 @pytest.mark.parametrize("story", [story for _, story in ALL], ids=IDS)
 def test_a_story_of_a_network_has_one_end(story: Scenario, explored: Explored) -> None:
     explored(story, sample=4)
