@@ -20,7 +20,7 @@ from reconcile.testing.scenario import Scenario, Story, Variation, play
 from reconcile.testing.sieve import Crash, Frozen, Gap, Lagging, LostReply, Moment, Until
 
 ORDERS: Final = 20
-"""How many orders of tasks and of arrivals are tried."""
+"""How many orders of tasks, and of arrivals, and how many plans of faults are tried."""
 LAG: Final = Delayed(5.0, 5.0)
 """Events of a cluster that is slower than all the rest."""
 
@@ -94,6 +94,14 @@ def orders(ground: Ground) -> Iterator[Variation]:
         yield Variation(f"start-after-{step}", start=step)
 
 
+def faults(ground: Ground) -> Iterator[Variation]:
+    """The wire fails at random, on the way to each cluster in its own way; at the end it is mended."""
+    for seed in range(ORDERS):
+        rng = random.Random(seed)
+        plans = {cluster: FaultPlan.draw(rng) for cluster in ground.clusters}
+        yield Variation(f"faults-{seed}", order=seed, plans=plans)
+
+
 PATTERNS: Final[Mapping[str, Pattern]] = {
     "crashes": crashes,
     "lost replies": lost_replies,
@@ -101,6 +109,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "lagging restarts": lagging_restarts,
     "gaps": gaps,
     "orders": orders,
+    "faults": faults,
 }
 
 

@@ -70,7 +70,7 @@ class Variation:
     order: int | None = attrs.field(default=None, kw_only=True)
     """The seed of the order in which ready tasks run, and acts of one step come; ``None``: in turn, as written."""
     plans: Mapping[str, FaultPlan] = attrs.field(factory=dict, kw_only=True)
-    """What strikes the program on its way to each cluster."""
+    """What strikes the program on its way to each cluster; over at the end of the story."""
     start: int = attrs.field(default=0, kw_only=True)
     """The program first lives after the acts of so many steps."""
 
@@ -118,6 +118,7 @@ async def play(scenario: Scenario, variation: Variation = PLAIN, *, expected: St
             if variation is PLAIN and one.then is not None:
                 one.then(world)
         strike.relent()
+        world.heal()
         await _rest(world)
         if variation.strike is not None and variation is not PLAIN:
             assert strike.has_struck, (
@@ -135,6 +136,7 @@ async def _ready(world: World, step: Step, strike: Strike) -> None:
     """End what keeps the program from bringing about what the step needs."""
     if step.needs is not None and not step.needs(world):
         strike.relent()
+        world.heal()
         await _rest(world)
         assert step.needs(world), "a step of the scenario needs what never comes about"
 
