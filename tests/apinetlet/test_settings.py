@@ -15,13 +15,13 @@ DEPLOYMENT = [
 
 UPSTREAM = set(
     """
-metrics-bind-address metrics-secure metrics-cert-path metrics-cert-name metrics-cert-key enable-http2 health-
-probe-bind-address leader-elect kubeconfig kubeconfig-secret-name kubeconfig-secret-namespace bootstrap-
-kubeconfig rotate-certificates egress-selector-config qps burst api-net-kubeconfig api-net-kubeconfig-secret-
-name api-net-kubeconfig-secret-namespace api-net-bootstrap-kubeconfig api-net-rotate-certificates api-net-
-egress-selector-config api-net-qps api-net-burst api-net-namespace namespace watch-filter is-node-affinity-
-aware disable-network-peering skip-migrations zap-devel zap-encoder zap-log-level zap-stacktrace-level zap-
-time-encoding
+metrics-bind-address metrics-secure metrics-cert-path metrics-cert-name metrics-cert-key enable-http2
+health-probe-bind-address leader-elect kubeconfig kubeconfig-secret-name kubeconfig-secret-namespace
+bootstrap-kubeconfig rotate-certificates egress-selector-config qps burst api-net-kubeconfig
+api-net-kubeconfig-secret-name api-net-kubeconfig-secret-namespace api-net-bootstrap-kubeconfig
+api-net-rotate-certificates api-net-egress-selector-config api-net-qps api-net-burst api-net-namespace
+namespace watch-filter is-node-affinity-aware disable-network-peering skip-migrations zap-devel zap-encoder
+zap-log-level zap-stacktrace-level zap-time-encoding
 """.split()  # noqa: SIM905 - a page of flags reads better than a page of quotes
 )
 

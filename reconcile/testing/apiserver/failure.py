@@ -237,7 +237,9 @@ def too_long(field: str, detail: str) -> Fault:
 
 def too_many(field: str, count: int, limit: int) -> Fault:
     """A list has more items than it may."""
-    return Fault(field, "FieldValueTooMany", f"Too many: {count}: must have at most {limit} item{'s' if limit != 1 else ''}")
+    return Fault(
+        field, "FieldValueTooMany", f"Too many: {count}: must have at most {limit} item{'s' if limit != 1 else ''}"
+    )
 
 
 def go_value(value: object) -> str:
