@@ -97,7 +97,8 @@ async def test_a_long_prefix_is_cut_to_make_room(api: Api) -> None:
                 (
                     'Invalid value: "A_b": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric '
                     "characters, '-' or '.', and must start and end with an alphanumeric character (e.g. "
-                    "'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+                    "'example.com', regex used for validation is "
+                    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
                 ),
             ),
         ),
