@@ -84,3 +84,13 @@ def test_who_asks_the_server_before_a_last_word_passes_where_who_asks_its_cache_
 def test_who_writes_on_a_second_pass_is_caught_without_any_disturbance(keep: Keep) -> None:
     with pytest.raises(NotConverged, match="a second pass over all keys led to"):
         explore(told_of(keep, *COMES))
+
+
+TOUCHED = (step(put("a", size="1")), step(put("a", size="2")), step(put("a", size="3")))
+
+
+@pytest.mark.pain(7)
+def test_who_creates_under_a_generated_name_creates_once_even_while_its_caches_stand_still() -> None:
+    exploration = explore(told_of(copies.hands_out_tickets, *TOUCHED), ["frozen caches"])
+    assert {variation.id for variation in exploration} >= {"frozen-away-1-soon", "frozen-away-1-late"}
+    exploration.check()
