@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from examples import two_clusters, web_app
 from examples.test_copier import (  # noqa: F401 - the tests of an example are run here, too
     original,
+    server,
     test_a_copy_follows_its_original_and_goes_with_it,
     test_a_lost_reply_makes_no_second_copy,
 )
