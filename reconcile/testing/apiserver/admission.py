@@ -6,7 +6,7 @@ inside the write. Pure.
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
@@ -52,16 +52,25 @@ class Rule:
         )
 
 
+OF_EVERYBODY: Final = (
+    Rule(("create",), ("authorization.k8s.io",), ("selfsubjectaccessreviews", "selfsubjectrulesreviews")),
+    Rule(("create",), ("authentication.k8s.io",), ("selfsubjectreviews",)),
+)
+"""Everyone may ask about themselves."""
+
+
 @attrs.frozen
 class Rules:
-    """What each user may do. A user who is not listed may do everything."""
+    """What each user may do. A user who is not listed may do everything, one who is listed may ask what it may do."""
 
     of_user: Mapping[str, tuple[Rule, ...]] = attrs.field(factory=dict)
 
     def allows(self, user: User, verb: str, group: str, resource: str, *, name: str, namespace: str) -> bool:
         """Whether a user may do this; ``resource`` has its subresource: ``pods/status``."""
         rules = self.of_user.get(user.name)
-        return rules is None or any(rule.allows(verb, group, resource, name, namespace) for rule in rules)
+        return rules is None or any(
+            rule.allows(verb, group, resource, name, namespace) for rule in (*rules, *OF_EVERYBODY)
+        )
 
     def check(self, user: User, info: RequestInfo) -> None:
         """Let a request pass, or not.
@@ -79,7 +88,7 @@ class Rules:
     def listed(self, user: User, namespace: str) -> Iterator[Document]:
         """The rules of a user in a namespace, as a SelfSubjectRulesReview lists them."""
         everything: tuple[Rule, ...] = (Rule(("*",), ("*",), ("*",)),)
-        for rule in self.of_user.get(user.name, everything):
+        for rule in (*self.of_user.get(user.name, everything), *OF_EVERYBODY):
             if not rule.namespace or rule.namespace == namespace:
                 found = {"verbs": rule.verbs, "apiGroups": rule.groups, "resources": rule.resources}
                 yield {**found, **({"resourceNames": rule.names} if rule.names else {})}

@@ -50,20 +50,12 @@ def _access(spec: Document, rules: Rules, user: User) -> Document:
 def _rules(spec: Document, rules: Rules, user: User) -> Document:
     everything = [] if user.name in rules.of_user else [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
     return {
-        "resourceRules": [*rules.listed(user, spec.get("namespace") or ""), *_OF_EVERYBODY],
+        "resourceRules": list(rules.listed(user, spec.get("namespace") or "")),
         "nonResourceRules": [*_PAGES_OF_EVERYBODY, *everything],
         "incomplete": False,
     }
 
 
-_OF_EVERYBODY: Final = (
-    {
-        "verbs": ["create"],
-        "apiGroups": ["authorization.k8s.io"],
-        "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
-    },
-    {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
-)
 _HEALTH: Final = ("/healthz", "/livez", "/readyz", "/version", "/version/")
 _DISCOVERY: Final = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*")
 _PAGES_OF_EVERYBODY: Final = (

@@ -69,6 +69,8 @@ def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
         raise bad_request("name must be provided") if kind.custom else method_not_allowed()
     if info.subresource:
         _check_subresource(info, kind)
+    elif info.verb == "create" and info.name and not kind.custom:
+        raise method_not_allowed()
     elif across and info.verb not in ("list", "watch"):
         raise NoSuchPath if kind.custom else method_not_allowed()
     elif info.verb not in kind.strategy.verbs:
