@@ -35,8 +35,8 @@ class Settings:
     )
     rotate_certificates: bool = setting(False, "keep renewing the client certificate", group=_SOURCE)
     egress_selector_config: str = setting("", "egress selector to dial through", takes="file", group=_SOURCE)
-    qps: int = setting(0, "requests a second; 0: no limit of our own", group=_SOURCE)
-    burst: int = setting(0, "requests at once before --qps counts", group=_SOURCE)
+    qps: int = setting(0, "accepted for compatibility: only a 429 of the server slows requests down", group=_SOURCE)
+    burst: int = setting(0, "accepted for compatibility, like --qps", group=_SOURCE)
 
     api_net_kubeconfig: str = setting(
         "",
@@ -51,8 +51,10 @@ class Settings:
     )
     api_net_rotate_certificates: bool = setting(False, "keep renewing the client certificate", group=_TARGET)
     api_net_egress_selector_config: str = setting("", "egress selector to dial through", takes="file", group=_TARGET)
-    api_net_qps: int = setting(0, "requests a second; 0: no limit of our own", group=_TARGET)
-    api_net_burst: int = setting(0, "requests at once before --api-net-qps counts", group=_TARGET)
+    api_net_qps: int = setting(
+        0, "accepted for compatibility: only a 429 of the server slows requests down", group=_TARGET
+    )
+    api_net_burst: int = setting(0, "accepted for compatibility, like --api-net-qps", group=_TARGET)
 
     api_net_namespace: str = setting(
         "",

@@ -253,6 +253,22 @@ async def test_a_new_network_costs_four_writes_and_its_deletion_two(world: Lab) 
         assert world.world.writes == 6
 
 
+@pytest.mark.pain(21)
+async def test_nothing_of_a_users_object_is_written_but_our_finalizer_the_provider_id_and_the_status(
+    world: Lab,
+) -> None:
+    async with world.daemon():
+        before = await world.world.create_network("blue", labels={"mine": "1"}, annotations={"note": "kept"})
+        await world.rest()
+        after = world.network("blue")
+        assert (after.metadata.labels, after.metadata.annotations) == (
+            before.metadata.labels,
+            before.metadata.annotations,
+        )
+        assert after.metadata.finalizers == (world.generation.finalizer("Network"),)
+        assert after.metadata.owner_references == ()
+
+
 async def test_a_restart_on_a_converged_world_writes_nothing(world: Lab) -> None:
     async with world.daemon():
         await world.world.create_network("blue")
