@@ -61,14 +61,22 @@ class Bridge:
         return await self._delete_all(target, targets)
 
     async def delete_stale(self, kind: Resource[Source], target: Resource[Target], source: Source) -> Result:
-        """End the targets that were made for a source of the same key but another uid: it was deleted and made anew."""
+        """End the targets that were made for a source of the same key but another uid: it was deleted and made anew.
+
+        Which of the two uids lives is asked of the server: a cache that is behind holds the dead one.
+        """
         origins = self.origins(kind.kind)
-        stale = [
-            one
-            for one in self.apinet.store(target).by(ORIGIN, source.metadata.key)
-            if (origin := origins.of(one.metadata)) and origin.uid != source.metadata.uid
+        recorded = [
+            (one, origins.of(one.metadata)) for one in self.apinet.store(target).by(ORIGIN, source.metadata.key)
         ]
-        return await self._delete_all(target, stale)
+        stale = [(one, origin.uid) for one, origin in recorded if origin and origin.uid != source.metadata.uid]
+        if not stale:
+            return DONE
+        try:
+            live = (await self.source.get(kind, source.metadata.key)).metadata.uid
+        except NotFound:
+            live = ""
+        return await self._delete_all(target, [one for one, uid in stale if uid != live])
 
     async def delete(self, resource: Resource[Target], target: Target) -> bool:
         """Ask for the end of ``target``. ``True`` once the API server says that there is no such object any more.

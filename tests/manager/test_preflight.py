@@ -14,7 +14,7 @@ from reconcile.manager.rbac import Rule, Writes, watching
 from reconcile.testing.apiserver.admission import Rule as Grant
 from reconcile.testing.apiserver.admission import Rules, User
 from reconcile.testing.apiserver.server import ApiServer
-from reconcile.testing.faults import FaultPlan, FaultyTransport, Refused
+from reconcile.testing.faults import FaultPlan, FaultyTransport, Refused, Status
 from reconcile.testing.faults import Rule as Strike
 
 LIMITED = User("limited", ())
@@ -89,5 +89,6 @@ async def test_a_server_that_does_not_answer_such_questions_is_not_taken_for_a_r
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with ApiServer(rules=Rules({"limited": ()})) as server:
-        await check(server.client(user=LIMITED), "fail")
+        mute = FaultyTransport(server.transport(user=LIMITED), FaultPlan.of(Status(403)))
+        await check(Client(mute), "fail")
     assert "rights could not be checked: cluster=home" in caplog.text
