@@ -14,7 +14,9 @@ from reconcile.testing.apiserver.crds import kind_of
 from reconcile.testing.apiserver.failure import Failure
 from reconcile.testing.apiserver.fields import FieldSet
 from reconcile.testing.apiserver.schema import Schema
+from tests.testing import histories
 from tests.testing.callers import GROUP, THINGS
+from tests.testing.histories import SPEC, managers, some
 
 Document: TypeAlias = dict[str, Any]
 KIND = kind_of(THINGS)
@@ -23,15 +25,6 @@ SCHEMA = KIND.schema
 VERSION = f"{GROUP}/v1"
 EMPTY: Document = {}
 HEAD: Document = {"apiVersion": VERSION, "kind": "Thing"}
-MANAGERS = ("one", "two", "three")
-
-texts = st.sampled_from("pqr")
-counts = st.integers(1, 3)
-
-
-def some(**parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Document]:
-    """A map with any of these fields."""
-    return st.fixed_dictionaries({}, optional=parts)
 
 
 def full(value: Any) -> Any:
@@ -45,38 +38,8 @@ def full(value: Any) -> Any:
     return [full(one) for one in value] if isinstance(value, list) else value
 
 
-leaves = some(a=texts, b=counts)
-text_maps = st.dictionaries(st.sampled_from("jkl"), texts, max_size=3)
-ports = st.lists(
-    st.fixed_dictionaries({"port": counts}, optional={"protocol": st.sampled_from(["TCP", "UDP"]), "note": texts}),
-    max_size=3,
-    unique_by=lambda item: (item["port"], item.get("protocol", "TCP")),
-)
-parts = st.lists(
-    st.fixed_dictionaries({"name": st.sampled_from("xyz")}, optional={"size": counts, "leaf": leaves, "ports": ports}),
-    max_size=3,
-    unique_by=lambda item: item["name"],
-)
-free = st.recursive(
-    texts | counts | st.lists(counts, max_size=2),
-    lambda inside: st.dictionaries(st.sampled_from("uvw"), inside, max_size=2),
-    max_leaves=4,
-)
-SPEC: dict[str, st.SearchStrategy[Any]] = {
-    "text": texts,
-    "count": counts,
-    "labels": text_maps,
-    "leaves": st.dictionaries(st.sampled_from("jkl"), leaves, max_size=2),
-    "leaf": leaves,
-    "atom": some(a=texts, b=texts),
-    "list": st.lists(texts, max_size=2),
-    "set": st.lists(st.sampled_from("abcd"), max_size=3, unique=True),
-    "parts": parts,
-    "free": st.dictionaries(st.sampled_from("uvw"), free, max_size=2),
-}
-specs = some(**SPEC).map(full)
-configs = st.builds(lambda spec, labels: a_config(spec, labels), specs, text_maps)
-managers = st.sampled_from(MANAGERS)
+specs = histories.specs.map(full)
+configs = st.builds(lambda spec, labels: a_config(spec, labels), specs, histories.text_maps)
 
 
 def a_config(spec: Document, labels: Document = EMPTY) -> Document:
