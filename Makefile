@@ -6,7 +6,7 @@ READY   = $(VENV)/.ready
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 ARGS   ?=
 # The sample of the long runs that `make test` takes is drawn by this seed; `make test SEED=…` repeats one.
-SEED   ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+SEED   := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 export SEED
 
 .PHONY: help demo test test-quick test-real proof lint format bench envtest clean
