@@ -3,9 +3,14 @@
 What it writes of them are bodies for server-side apply, made in ``apinetlet.translate``: they hold only owned fields.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from attrs import field, frozen
 
+from apinetlet.api.references import LocalRef
 from reconcile.kube import ObjectMeta
+from reconcile.kube.objects import EMPTY
 
 
 @frozen
@@ -20,3 +25,73 @@ class Network:
 
     metadata: ObjectMeta
     spec: NetworkSpec = field(factory=NetworkSpec)
+
+
+# -- load balancers ----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Address:
+    """One entry of ``spec.ips``, known by its name."""
+
+    name: str = ""
+    ip_family: str = ""
+    ip: str = ""
+    """Of a public address: allocated by the server inside the request that adds the entry, never written."""
+
+
+@frozen
+class Selector:
+    match_labels: Mapping[str, str] = EMPTY
+    match_expressions: tuple[Any, ...] = ()
+
+
+@frozen
+class LoadBalancerSpec:
+    type: str = ""
+    """Immutable, like ``network_ref`` and ``selector``."""
+    network_ref: LocalRef = field(factory=LocalRef)
+    ips: tuple[Address, ...] = ()
+    selector: Selector = Selector()
+
+
+@frozen
+class LoadBalancer:
+    """A load balancer as the data plane knows it."""
+
+    metadata: ObjectMeta
+    spec: LoadBalancerSpec = LoadBalancerSpec()
+
+
+@frozen
+class LoadBalancerRouting:
+    """The destinations of the load balancer of the same name. It has no ``spec``."""
+
+    metadata: ObjectMeta
+
+
+# -- NAT gateways ------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class NATGatewaySpec:
+    ip_family: str = ""
+    """Immutable, like ``network_ref``."""
+    network_ref: LocalRef = field(factory=LocalRef)
+    ips: tuple[Address, ...] = ()
+    """The autoscaler's: it adds and removes entries, the server fills in the addresses. Never written."""
+
+
+@frozen
+class NATGateway:
+    """A NAT gateway as the data plane knows it."""
+
+    metadata: ObjectMeta
+    spec: NATGatewaySpec = NATGatewaySpec()
+
+
+@frozen
+class NATGatewayAutoscaler:
+    """Says how many public addresses the gateway of the same name may have."""
+
+    metadata: ObjectMeta

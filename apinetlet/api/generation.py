@@ -53,6 +53,11 @@ class Generation:
         """Objects that carry it, whatever its value, belong to somebody else."""
         return f"{self.common}/managed-by"
 
+    @property
+    def zone_label(self) -> str:
+        """By which nodes of the data plane say in which zone they are."""
+        return f"topology.{self.apinet}/zone"
+
     def finalizer(self, kind: str) -> str:
         """Our finalizer on source objects of ``kind``."""
         return f"{self.finalizers}/{kind.lower()}"

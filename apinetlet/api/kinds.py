@@ -4,7 +4,7 @@ from functools import partial
 
 from attrs import frozen
 
-from apinetlet.api import apinet, networking
+from apinetlet.api import apinet, ipam, networking
 from apinetlet.api.generation import Generation
 from reconcile.kube import Resource
 
@@ -15,6 +15,14 @@ class Kinds:
 
     network: Resource[networking.Network]
     apinet_network: Resource[apinet.Network]
+    prefix: Resource[ipam.Prefix]
+    load_balancer: Resource[networking.LoadBalancer]
+    load_balancer_routing: Resource[networking.LoadBalancerRouting]
+    apinet_load_balancer: Resource[apinet.LoadBalancer]
+    apinet_load_balancer_routing: Resource[apinet.LoadBalancerRouting]
+    nat_gateway: Resource[networking.NATGateway]
+    apinet_nat_gateway: Resource[apinet.NATGateway]
+    apinet_nat_gateway_autoscaler: Resource[apinet.NATGatewayAutoscaler]
 
     @classmethod
     def of(cls, generation: Generation) -> "Kinds":
@@ -23,4 +31,18 @@ class Kinds:
         return cls(
             network=source(kind="Network", plural="networks", type=networking.Network),
             apinet_network=target(kind="Network", plural="networks", type=apinet.Network),
+            prefix=Resource(generation.ipam, generation.version, "Prefix", "prefixes", type=ipam.Prefix),
+            load_balancer=source(kind="LoadBalancer", plural="loadbalancers", type=networking.LoadBalancer),
+            load_balancer_routing=source(
+                kind="LoadBalancerRouting", plural="loadbalancerroutings", type=networking.LoadBalancerRouting
+            ),
+            apinet_load_balancer=target(kind="LoadBalancer", plural="loadbalancers", type=apinet.LoadBalancer),
+            apinet_load_balancer_routing=target(
+                kind="LoadBalancerRouting", plural="loadbalancerroutings", type=apinet.LoadBalancerRouting
+            ),
+            nat_gateway=source(kind="NATGateway", plural="natgateways", type=networking.NATGateway),
+            apinet_nat_gateway=target(kind="NATGateway", plural="natgateways", type=apinet.NATGateway),
+            apinet_nat_gateway_autoscaler=target(
+                kind="NATGatewayAutoscaler", plural="natgatewayautoscalers", type=apinet.NATGatewayAutoscaler
+            ),
         )

@@ -3,10 +3,13 @@
 Fields that nobody here reads are absent; they survive, because every write is a patch.
 """
 
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 from attrs import field, frozen
 
+from apinetlet.api.references import LocalRef
 from reconcile.kube import ObjectMeta
 from reconcile.kube.codec import wire
 
@@ -38,3 +41,93 @@ class Network:
     metadata: ObjectMeta
     spec: NetworkSpec = NetworkSpec()
     status: NetworkStatus = NetworkStatus()
+
+
+@frozen
+class IPSource:
+    """Where one address of an object comes from: it is given, or a Prefix is made for it."""
+
+    value: str = ""
+    ephemeral: Mapping[str, Any] | None = None
+    """The template of that Prefix; read by its presence alone."""
+
+
+# -- load balancers ----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class LoadBalancerPort:
+    protocol: str = ""
+    port: int | None = None
+    end_port: int | None = None
+
+
+@frozen
+class LoadBalancerSpec:
+    type: str = ""
+    """``Public`` or ``Internal``; mutable."""
+    ip_families: tuple[str, ...] = ()
+    ips: tuple[IPSource, ...] = ()
+    """Only of the type ``Internal``."""
+    network_ref: LocalRef = field(factory=LocalRef)
+    ports: tuple[LoadBalancerPort, ...] = ()
+    """None: all ports."""
+
+
+@frozen
+class AddressStatus:
+    """``status`` of what gets its addresses from the api-net cluster."""
+
+    ips: tuple[str | None, ...] = ()
+    """The Go daemon writes null for an address that is not there yet."""
+
+
+@frozen
+class LoadBalancer:
+    """A load balancer as its user declared it."""
+
+    metadata: ObjectMeta
+    spec: LoadBalancerSpec = LoadBalancerSpec()
+    status: AddressStatus = AddressStatus()
+
+
+@frozen
+class DestinationRef:
+    provider_id: str = field(default="", metadata=wire("providerID"))
+    """Of the network interface behind the address; empty before it has one."""
+
+
+@frozen
+class Destination:
+    ip: str = ""
+    target_ref: DestinationRef | None = None
+
+
+@frozen
+class LoadBalancerRouting:
+    """Where the load balancer of the same name sends its traffic. It has no ``spec``."""
+
+    metadata: ObjectMeta
+    destinations: tuple[Destination, ...] = ()
+
+
+# -- NAT gateways ------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class NATGatewaySpec:
+    type: str = ""
+    ip_family: str = ""
+    """Mutable."""
+    network_ref: LocalRef = field(factory=LocalRef)
+    ports_per_network_interface: int = 2048
+    """A power of two; the server's default where it is absent."""
+
+
+@frozen
+class NATGateway:
+    """A NAT gateway as its user declared it."""
+
+    metadata: ObjectMeta
+    spec: NATGatewaySpec = NATGatewaySpec()
+    status: AddressStatus = AddressStatus()
