@@ -18,9 +18,8 @@ from pathlib import Path
 import anyio
 
 from apinetlet.api import GENERATIONS, ONMETAL, Generation, Kinds
-from apinetlet.controllers.bridge import ORIGIN, Bridge
+from apinetlet.controllers.bridge import Bridge, by_origin
 from apinetlet.controllers.network import network_controller
-from apinetlet.origin import Origins
 from apinetlet.predicates import Eligibility
 from apinetlet.settings import AUTO, OFF, Settings
 from reconcile import (
@@ -28,7 +27,6 @@ from reconcile import (
     Cluster,
     ControllerSettings,
     EventRecorder,
-    Index,
     KubeError,
     LeaderElection,
     LeaderElector,
@@ -68,22 +66,13 @@ def assemble(
     """The whole daemon between two API servers. Nothing runs before the manager is entered."""
     rng = rng or random.Random()
     kinds = Kinds.of(generation)
-    source_cluster = Cluster(
-        SOURCE,
-        source,
-        [Watched(kinds.network, namespaces=(settings.namespace,) if settings.namespace else ())],
-        rng=rng,
-    )
+    everywhere = (settings.namespace,) if settings.namespace else ()
+    home = (settings.api_net_namespace,)
+    source_cluster = Cluster(SOURCE, source, [Watched(kinds.network, namespaces=everywhere)], rng=rng)
     apinet_cluster = Cluster(
         APINET,
         apinet,
-        [
-            Watched(
-                kinds.apinet_network,
-                namespaces=(settings.api_net_namespace,),
-                indexes=(Index(ORIGIN, Origins(generation, "Network").keys, needs="meta"),),
-            )
-        ],
+        [Watched(kinds.apinet_network, namespaces=home, indexes=(by_origin(generation, "Network"),))],
         rng=rng,
     )
     events = EventRecorder(source, "apinetlet", resources=(kinds.network,))

@@ -5,16 +5,31 @@ cache, everything is deleted by uid, and a finalizer goes only once the other si
 """
 
 import logging
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from apinetlet.api import Generation, Kinds
 from apinetlet.origin import Origins
 from apinetlet.predicates import Eligibility
-from reconcile import DONE, Cluster, Conflict, EventRecorder, NotFound, ObjectKey, Resource, Result, Seconds
-from reconcile.kube import KubeObject, finalizers
+from reconcile import (
+    DONE,
+    ApiError,
+    Change,
+    Cluster,
+    Conflict,
+    EventRecorder,
+    Index,
+    KubeError,
+    NotFound,
+    ObjectKey,
+    Request,
+    Resource,
+    Result,
+    Seconds,
+)
+from reconcile.kube import KubeObject, MergePatch, finalizers
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +38,21 @@ ORIGIN = "origin"
 
 Source = TypeVar("Source", bound=KubeObject)
 Target = TypeVar("Target", bound=KubeObject)
+End: TypeAlias = Callable[[Resource[Any], Any], Awaitable[bool]]
+"""Asks for the end of one target; ``True`` once the API server says that there is no such object any more."""
+
+
+@frozen
+class Mapped(Generic[Source]):
+    """A source kind, and the kinds of what is made for each of its objects, named after its uid."""
+
+    source: Resource[Source]
+    targets: tuple[Resource[Any], ...]
+    """In the order in which they end."""
+
+
+class Exhausted(KubeError):
+    """The api-net cluster has nothing left to allocate. It may call that a conflict; no one was faster: back off."""
 
 
 @frozen
@@ -43,86 +73,172 @@ class Bridge:
     def origins(self, kind: str) -> Origins:
         return Origins(self.generation, kind)
 
-    async def is_gone(self, resource: Resource[Source], key: ObjectKey) -> bool:
-        """Whether the source cluster itself says that there is no such object; ``False`` where nobody watches."""
-        if not self.eligibility.watches(key.namespace):
+    # -- the source ------------------------------------------------------------------------------------------------
+
+    def maps(self, mapped: Mapped[Source], source: Source) -> bool:
+        """Whether ``source``, which is not being deleted, is ours to map. Tells where only its name is in the way."""
+        if not self.eligibility.admits(source.metadata):
             return False
-        try:
-            await self.source.get(resource, key)
-        except NotFound:
+        if self.origins(mapped.source.kind).fits(source.metadata):
             return True
+        self.warn(source, "NameNotMappable", "the name is no valid label value: no api-net object can record it")
         return False
 
-    async def delete_dangling(self, kind: Resource[Source], target: Resource[Target], key: ObjectKey) -> Result:
-        """The source ``key`` is not in the cache: end the targets made for it, if it is really gone."""
-        targets = self.apinet.store(target).by(ORIGIN, key)
-        if not targets or not await self.is_gone(kind, key):
-            return DONE
-        return await self._delete_all(target, targets)
+    async def hold(self, mapped: Mapped[Source], source: Source) -> Source:
+        """``source`` with our finalizer, before the first write elsewhere."""
+        return await self.source.patch(source, finalizers.add(source, self.generation.finalizer(mapped.source.kind)))
 
-    async def delete_stale(self, kind: Resource[Source], target: Resource[Target], source: Source) -> Result:
-        """End the targets that were made for a source of the same key but another uid: it was deleted and made anew.
-
-        Which of the two uids lives is asked of the server: a cache that is behind holds the dead one.
-        """
-        origins = self.origins(kind.kind)
-        recorded = [
-            (one, origins.of(one.metadata)) for one in self.apinet.store(target).by(ORIGIN, source.metadata.key)
-        ]
-        stale = [(one, origin.uid) for one, origin in recorded if origin and origin.uid != source.metadata.uid]
-        if not stale:
-            return DONE
+    async def let_go(self, mapped: Mapped[Source], source: Source) -> None:
+        """Take our finalizer away: nothing of ours is left on the other side."""
         try:
-            live = (await self.source.get(kind, source.metadata.key)).metadata.uid
+            await self.source.patch(source, finalizers.remove(source, self.generation.finalizer(mapped.source.kind)))
         except NotFound:
-            live = ""
-        return await self._delete_all(target, [one for one, uid in stale if uid != live])
+            log.info("Source was gone before its finalizer kind=%s key=%s", mapped.source.kind, source.metadata.key)
 
-    async def delete(self, resource: Resource[Target], target: Target) -> bool:
+    async def report(self, source: Source, patch: MergePatch | None) -> None:
+        """Patch the status. That nobody is there any more to read it is fine."""
+        try:
+            await self.source.patch_status(source, patch)
+        except NotFound:
+            log.info("Source was deleted meanwhile key=%s", source.metadata.key)
+
+    def warn(self, source: Source, reason: str, message: str) -> None:
+        """Tell the user of a wait or a refusal."""
+        self.events.event(source, "Warning", reason, message)
+
+    async def live_uid(self, kind: Resource[Source], key: ObjectKey) -> str:
+        """The uid of the source of that key, as its server says now; "" if there is none."""
+        try:
+            return (await self.source.get(kind, key)).metadata.uid
+        except NotFound:
+            return ""
+
+    async def is_gone(self, kind: Resource[Source], key: ObjectKey) -> bool:
+        """Whether the source cluster itself says that there is no such object; ``False`` where nobody watches."""
+        return self.eligibility.watches(key.namespace) and not await self.live_uid(kind, key)
+
+    # -- the target ------------------------------------------------------------------------------------------------
+
+    async def apply(self, body: dict[str, Any]) -> Any:
+        """The target as the server answered it, with what it allocated: server-side apply, unless surely a no-op.
+
+        Raises:
+            Exhausted: 409. An apply that forces loses no race: the server is out of addresses.
+        """
+        try:
+            return await self.apinet.apply(body)
+        except Conflict as error:
+            raise Exhausted(str(error)) from error
+
+    async def recreate(
+        self, source: Source, resource: Resource[Target], target: Target, field: str, *, end: End | None = None
+    ) -> bool:
+        """End a target whose immutable ``field`` is not as ``source`` wants it. ``True`` once it can be made anew."""
+        self.warn(source, "Recreating", f"{field} of {resource.kind} {target.metadata.name} cannot be changed")
+        return await (end or self.delete)(resource, target)
+
+    async def delete(self, resource: Resource[Target], target: Target, *, unchanged: bool = False) -> bool:
         """Ask for the end of ``target``. ``True`` once the API server says that there is no such object any more.
 
-        Deletes what was seen, by uid. An object of the same name that came since is not "gone": its own pass looks.
+        Deletes what was seen, by uid; with ``unchanged`` only if nobody wrote to it since. An object of the same name
+        that came since is not "gone": its own pass looks.
+
+        Raises:
+            Conflict: it has changed, and ``unchanged`` was asked for.
         """
         key = target.metadata.key
         if not target.metadata.is_deleting:
             try:
-                await self.apinet.delete(target)
+                await self.apinet.delete(target, resource_version=target.metadata.resource_version if unchanged else "")
             except Conflict:
+                if unchanged:
+                    raise
                 return False
             log.info("Deleted api-net object kind=%s name=%s", resource.kind, key.name)
             if self.apinet.store(resource).get(key) is not None:
                 return False  # somebody's finalizer holds it, and its end is an event
         return await self._is_absent(resource, key)
 
-    async def finalize(self, source: Source, *, kind: Resource[Source], target: Resource[Target]) -> Result:
-        """The deletion flow: the target goes first, then our finalizer.
+    # -- ends ------------------------------------------------------------------------------------------------------
 
-        While somebody else's finalizer holds the target, its watch event ends the wait; the poll is for a lost one.
-        """
-        finalizer = self.generation.finalizer(kind.kind)
-        if not finalizers.has(source, finalizer):
+    async def delete_dangling(self, mapped: Mapped[Source], key: ObjectKey, *, end: End | None = None) -> Result:
+        """The source ``key`` is not in the cache: end the targets made for it, if it is really gone."""
+        made = [(resource, target) for resource in mapped.targets for target in self.made_for(resource, key)]
+        if not made or not await self.is_gone(mapped.source, key):
             return DONE
-        found = self.apinet.store(target).get(ObjectKey(self.namespace, source.metadata.uid))
-        gone = (
-            await self._is_absent(target, ObjectKey(self.namespace, source.metadata.uid))
-            if found is None
-            else await self.delete(target, found)
-        )
-        if not gone:
+        return await self._end_all(made, end)
+
+    async def delete_stale(self, mapped: Mapped[Source], source: Source, *, end: End | None = None) -> Result:
+        """End the targets that were made for a source of the same key but another uid: it was deleted and made anew.
+
+        Which of the two uids lives is asked of the server: a cache that is behind holds the dead one.
+        """
+        origins, key = self.origins(mapped.source.kind), source.metadata.key
+        recorded = [
+            (resource, target, origin.uid)
+            for resource in mapped.targets
+            for target in self.made_for(resource, key)
+            if (origin := origins.of(target.metadata)) and origin.uid != source.metadata.uid
+        ]
+        if not recorded:
+            return DONE
+        live = await self.live_uid(mapped.source, key)
+        return await self._end_all(((resource, target) for resource, target, uid in recorded if uid != live), end)
+
+    async def finalize(self, mapped: Mapped[Source], source: Source, *, end: End | None = None) -> Result:
+        """The deletion flow: the targets go first, then our finalizer.
+
+        While somebody else's finalizer holds one, its watch event ends the wait; the poll is for a lost one.
+        """
+        if not finalizers.has(source, self.generation.finalizer(mapped.source.kind)):
+            return DONE
+        key = ObjectKey(self.namespace, source.metadata.uid)
+        gone = []
+        for resource in mapped.targets:
+            found = self.apinet.store(resource).get(key)
+            gone.append(
+                await self._is_absent(resource, key) if found is None else await (end or self.delete)(resource, found)
+            )
+        if not all(gone):
             return Result(requeue_after=self.deletion_poll)
-        try:
-            await self.source.patch(source, finalizers.remove(source, finalizer))
-        except NotFound:
-            log.info("Source was gone before its finalizer kind=%s key=%s", kind.kind, source.metadata.key)
+        await self.let_go(mapped, source)
         return DONE
 
-    async def _delete_all(self, resource: Resource[Target], targets: Sequence[Target]) -> Result:
-        gone = [await self.delete(resource, target) for target in targets]
+    def made_for(self, resource: Resource[Target], key: ObjectKey) -> list[Target]:
+        """The targets that record the source ``key``, whatever its uid."""
+        return self.apinet.store(resource).by(ORIGIN, key)
+
+    async def _end_all(self, targets: Iterable[tuple[Resource[Any], Any]], end: End | None) -> Result:
+        gone = [await (end or self.delete)(resource, target) for resource, target in targets]
         return DONE if all(gone) else Result(requeue_after=self.deletion_poll)
 
-    async def _is_absent(self, resource: Resource[Target], key: ObjectKey) -> bool:
+    async def _is_absent(self, resource: Resource[Any], key: ObjectKey) -> bool:
         try:
             await self.apinet.get(resource, key)
         except NotFound:
             return True
         return False
+
+    # -- watches ---------------------------------------------------------------------------------------------------
+
+    def to_source(self, kind: str) -> Callable[[Change[Any]], list[Request]]:
+        """Maps a change of a target to the sources recorded on it, before and after: stripped metadata counts, too."""
+        origins = self.origins(kind)
+
+        def requests(change: Change[Any]) -> list[Request]:
+            keys = {key for entry in (change.old, change.new) if entry is not None for key in origins.keys(entry.meta)}
+            return [Request(self.source.name, *key) for key in sorted(keys) if self.eligibility.watches(key.namespace)]
+
+        return requests
+
+
+def by_origin(generation: Generation, kind: str) -> Index:
+    """The index over the targets of one source kind."""
+    return Index(ORIGIN, Origins(generation, kind).keys, needs="meta")
+
+
+def is_refusal(error: KubeError) -> bool:
+    """Whether a server that works said no, which a user should know; an outage is the operator's to see."""
+    return isinstance(error, Exhausted) or (
+        isinstance(error, ApiError) and error.code != 429 and error.code not in range(501, 600)
+    )

@@ -296,16 +296,17 @@ class Cluster:
         key: ObjectKey | None = None,
         *,
         uid: str = "",
+        resource_version: str = "",
         propagation: Propagation | None = None,
         grace_period_seconds: int | None = None,
     ) -> None:
         """Delete an object, given itself, or its kind and key. That it is gone already is fine.
 
         An object is only deleted if it still is the same one (its uid); of a kind and key that is ``uid``'s choice.
-        What is being deleted is not deleted again.
+        With ``resource_version`` only if nobody wrote to it since. What is being deleted is not deleted again.
 
         Raises:
-            Conflict: another object has its name now.
+            Conflict: another object has its name now, or it has changed since that version.
         """
         if key is None:
             resource, last = self._of(target), _meta(target)
@@ -322,7 +323,12 @@ class Cluster:
             self._writing.note("delete", resource, key, "suppressed", version=known.meta.resource_version)
             return
         call = self.client.delete(
-            resource, key, uid=uid, propagation=propagation, grace_period_seconds=grace_period_seconds
+            resource,
+            key,
+            uid=uid,
+            resource_version=resource_version,
+            propagation=propagation,
+            grace_period_seconds=grace_period_seconds,
         )
         with suppress(NotFound):
             await self._writing.send("delete", resource, key, call, last=last)

@@ -228,8 +228,8 @@ class FakeServer:
                 return _ok(old)
             case "delete":
                 assert old is not None
-                guard = body.get("preconditions", {}).get("uid")
-                if guard and guard != old["metadata"]["uid"]:
+                guards = body.get("preconditions", {})
+                if any(old["metadata"][name] != value for name, value in guards.items()):
                     return status(409, "Conflict", "the UID in the precondition does not match")
                 if old["metadata"].get("finalizers"):
                     dying = {**old["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}

@@ -211,6 +211,20 @@ async def test_only_the_object_that_was_meant_is_deleted() -> None:
         assert cluster.writes["delete", "noop"] == 2
 
 
+async def test_an_object_that_somebody_wrote_to_since_is_not_deleted_if_that_matters() -> None:
+    server = FakeServer()
+    server.put("a")
+    async with a_cluster(server) as cluster:
+        old = the(cluster)
+        server.streams[0].is_dead = True
+        server.put("a", spec={"color": "white"})
+        with pytest.raises(Conflict):
+            await cluster.delete(old, resource_version=old.metadata.resource_version)
+        assert ("default", "a") in server.objects
+        await cluster.delete(old)
+        assert server.objects == {}
+
+
 async def test_create_if_absent_leaves_what_is_there_as_it_is(written: Any) -> None:
     server = FakeServer()
     async with a_cluster(server) as cluster:
