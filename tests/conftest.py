@@ -15,6 +15,10 @@ settings.register_profile("ci", settings.get_profile("default"), max_examples=30
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", action="store_true", help="put what the real server answers on record")
+
+
 @pytest.fixture(scope="session")
 def anyio_backend(virtual_time: AnyioBackend) -> AnyioBackend:
     return virtual_time

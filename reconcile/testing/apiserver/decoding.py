@@ -88,7 +88,7 @@ def check_kind(kind: Kind, document: Document) -> None:
         raise _cannot_handle(
             kind,
             name or expected.kind,
-            version,
+            version.rpartition("/")[2],
             f'no kind "{name or expected.kind}" is registered for version "{version}" in scheme '
             '"pkg/runtime/scheme.go:111"',
         )
@@ -191,7 +191,7 @@ _TWICE = "\0"
 
 def type_problem(kind: Kind, document: Document) -> str:
     """What Go's decoder would say of a document; "" if it takes it. Custom resources: of its metadata only."""
-    problem = shape_fault(document.get("metadata"))
+    problem = shape_fault(document.get("metadata"), "" if kind.custom else kind.resource.kind)
     if not problem and not kind.custom:
         problem = _mistyped(kind.schema, document, kind.resource.kind, "")
     return problem

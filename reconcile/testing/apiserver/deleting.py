@@ -43,8 +43,7 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
         metadata["finalizers"] = finalizers
     stays = bool(finalizers) or grace > 0 or (kind.strategy.remains is not None and kind.strategy.remains(new))
     if not stays:
-        session.finish(kind, found, old)
-        return Result(old, gone=True)
+        return Result(session.finish(kind, found, old), gone=True)
     if not metas.of(old).get("deletionTimestamp"):
         if metadata.get("generation") and kind.strategy.mark is None:
             metadata["generation"] += 1

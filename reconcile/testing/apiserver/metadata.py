@@ -55,11 +55,39 @@ def place(document: Document, namespace: str) -> None:
         metadata.pop("namespace", None)
 
 
-def initialise(document: Document, *, uid: str, time: str) -> None:
-    """Metadata of a new object; what a client sent in its place is wiped."""
+def wipe(document: Document) -> None:
+    """Take away what only the server says of a new object."""
     metadata = of(document)
     for name in _SYSTEM:
         metadata.pop(name, None)
+
+
+def same_owners(document: Document) -> list[str]:
+    """Let each owner be named once, and answer what is to be said of it."""
+    owners = of(document).get("ownerReferences") or []
+    kept: list[Document] = []
+    again: list[str] = []
+    for owner in owners:
+        if owner in kept:
+            again.append(str(owner.get("uid", "")))
+        else:
+            kept.append(owner)
+    if not again:
+        return []
+    of(document)["ownerReferences"] = kept
+    uids = ", ".join(dict.fromkeys(again))
+    return [
+        (
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+            f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}"
+        )
+    ]
+
+
+def initialise(document: Document, *, uid: str, time: str) -> None:
+    """Metadata of a new object; what a client sent in its place is wiped."""
+    wipe(document)
+    metadata = of(document)
     metadata.pop("resourceVersion", None)
     metadata["uid"] = uid
     metadata["creationTimestamp"] = time
@@ -210,15 +238,18 @@ def finalizer_warnings(name: str) -> Iterator[str]:
         )
 
 
-def shape_fault(metadata: Any) -> str:
-    """Why this cannot be decoded as metadata; "" if it can. So that no rule meets a value of the wrong type."""
+def shape_fault(metadata: Any, struct: str = "") -> str:
+    """Why this cannot be decoded as metadata; "" if it can. So that no rule meets a value of the wrong type.
+
+    ``struct`` is the Go type it is part of; "" for what is decoded by itself, as the metadata of custom resources are.
+    """
     if metadata is None:
         return ""
     if not isinstance(metadata, dict):
-        return misfit(metadata, "v1.ObjectMeta", ".metadata")
+        return misfit(metadata, "v1.ObjectMeta", struct and f"{struct}.metadata")
     for name, (go_type, form, item) in _SHAPES.items():
         value = metadata.get(name)
-        where = f"ObjectMeta.metadata.{name}"
+        where = f"ObjectMeta.{struct and 'metadata.'}{name}"
         if value is None:
             continue
         if not isinstance(value, form) or (form is int and isinstance(value, bool)):

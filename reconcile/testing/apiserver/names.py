@@ -33,7 +33,7 @@ def path_segment(name: str, prefix: bool) -> list[str]:
 def subdomain(name: str, prefix: bool) -> list[str]:
     """A DNS-1123 subdomain, as most names are."""
     name = _unmasked(name) if prefix else name
-    complaints = ["must be no more than 253 bytes"] if len(name.encode()) > 253 else []
+    complaints = ["must be no more than 253 characters"] if len(name.encode()) > 253 else []
     if not _matches(_SUBDOMAIN, name):
         complaints.append(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
@@ -46,7 +46,7 @@ def subdomain(name: str, prefix: bool) -> list[str]:
 def label(name: str, prefix: bool) -> list[str]:
     """A DNS-1123 label: a subdomain without dots, at most 63 characters."""
     name = _unmasked(name) if prefix else name
-    complaints = ["must be no more than 63 bytes"] if len(name.encode()) > 63 else []
+    complaints = ["must be no more than 63 characters"] if len(name.encode()) > 63 else []
     if not _matches(_LABEL, name):
         complaints.append(
             "must not contain dots"
@@ -61,7 +61,7 @@ def label(name: str, prefix: bool) -> list[str]:
 def label_1035(name: str, prefix: bool) -> list[str]:
     """A DNS-1035 label: as ``label``, starting with a letter."""
     name = _unmasked(name) if prefix else name
-    complaints = ["must be no more than 63 bytes"] if len(name.encode()) > 63 else []
+    complaints = ["must be no more than 63 characters"] if len(name.encode()) > 63 else []
     if not _matches(_LABEL_1035, name):
         complaints.append(
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
@@ -106,7 +106,7 @@ def label_value(value: str) -> list[str]:
 
 def config_key(key: str) -> list[str]:
     """The key of a config map or a secret."""
-    complaints = ["must be no more than 253 bytes"] if len(key.encode()) > 253 else []
+    complaints = ["must be no more than 253 characters"] if len(key.encode()) > 253 else []
     if not _matches("[-._a-zA-Z0-9]+", key):
         complaints.append(
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "

@@ -42,7 +42,7 @@ def judge_config_map(write: Write) -> Iterator[Fault]:
         yield from _key_faults("binaryData", key)
     size = _size(new.get("data")) + sum(len(base64.b64decode(value)) for value in binary.values())
     if size > _SIZE_LIMIT:
-        yield too_long("", f"may not be more than {_SIZE_LIMIT} bytes")
+        yield too_long("[]", f"may not be more than {_SIZE_LIMIT} bytes")
 
 
 def encode_string_data(document: Document) -> None:

@@ -148,9 +148,12 @@ class Session:
             metadata["resourceVersion"] = metas.of(old)["resourceVersion"]
         return {**document, "metadata": metadata}
 
-    def finish(self, kind: Kind, found: Stored, last: Document) -> None:
-        """Remove an object for good."""
+    def finish(self, kind: Kind, found: Stored, last: Document) -> Document:
+        """Remove an object for good; the answer is its last state, at the version of its end unless that was no end."""
         self.admitted(kind, "", last, None)
-        self.transaction.remove(kind.table, found.key)
+        version = self.transaction.remove(kind.table, found.key)
         if kind.hooks.after_commit is not None:
             self.done.append(self._write(kind, "", last, None))
+        if self.dry_run:
+            return last
+        return {**last, "metadata": {**metas.of(last), "resourceVersion": str(version)}}

@@ -61,6 +61,8 @@ def create(session: Session, kind: Kind, namespace: str, document: Document, man
         raise Failure(500, "", "resourceVersion should not be set on objects to be created")
     metas.place(document, namespace if kind.resource.namespaced else "")
     document = session.formed(kind, document)
+    metas.wipe(document)
+    session.warnings += metas.same_owners(document)
     document = track(session.writer(kind, manager), None, document)
     return _create_tracked(session, kind, document)
 
@@ -99,7 +101,6 @@ def _create(session: Session, kind: Kind, document: Document, *, generated: bool
     for part in kind.strategy.main_keeps:
         document.pop(part, None)
     metadata = metas.of(document)
-    metadata.pop("generation", None)
     if kind.strategy.generation:
         metadata["generation"] = 1
     untidy = metas.tidy(document)
@@ -136,6 +137,7 @@ def update(
     new = parts.with_own_metadata(change(old))
     _same_name(kind, key, new)
     new = session.formed(kind, new, old)
+    session.warnings += metas.same_owners(new)
     new = track(session.writer(kind, manager, subresource), old, new)
     return _update(session, kind, found, old, new, subresource)
 

@@ -1,0 +1,50 @@
+"""Every case, told to the embedded server, is answered as the real server answered it.
+
+What is not done yet says so by 501, and its case counts as expected to fail. What is knowingly otherwise stands in
+``different.py`` with its reason, and fails once it is no longer so.
+"""
+
+from typing import Any
+
+import pytest
+
+from reconcile.testing.loop import run
+from tests.conformance import record
+from tests.conformance.collection import all_cases
+from tests.conformance.different import DIFFERENT
+from tests.conformance.reading import told_apart
+from tests.conformance.steps import Case
+from tests.conformance.targets import in_memory
+
+pytestmark = [pytest.mark.pain(25)]
+
+CASES = all_cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_in_memory_it_answers_as_the_real_server_does(case: Case) -> None:
+    check(case, run(in_memory(case)))
+
+
+def test_the_record_is_small_and_of_one_server() -> None:
+    recorded = [record.load(section) for section in {case.section for case in CASES}]
+    assert len({one.server for section in recorded for one in section.values()}) == 1
+    assert sum(path.stat().st_size for path in record.FOLDER.iterdir()) < 3_000_000
+
+
+def test_every_known_difference_is_a_case() -> None:
+    assert set(DIFFERENT) <= {case.id for case in CASES}
+
+
+def check(case: Case, found: list[Any]) -> None:
+    """Compare with the record."""
+    known = record.load(case.section).get(case.name)
+    assert known is not None, "not on record: make test-real ARGS=--record"
+    assert known.mark == record.mark(case), "changed since it was recorded: make test-real ARGS=--record"
+    lines = told_apart(known.answers, found)
+    if case.id in DIFFERENT:
+        assert lines, f"no longer different: {DIFFERENT[case.id]}"
+        return
+    if lines and any(answer["code"] == 501 for answer in found):
+        pytest.xfail("it says that it does not do this")
+    assert not lines, "\n".join(lines)
