@@ -172,6 +172,11 @@ class ApiServer:
         """The requests that changed something."""
         return [one for one in self.audit if one.stored]
 
+    @property
+    def watching(self) -> int:
+        """How many watches are open."""
+        return len(self._watchers)
+
     def compact(self) -> None:
         """Forget all history: whoever asks for a past version is told 410."""
         self.storage.compact()

@@ -29,6 +29,26 @@ class Settings:
 
 
 @attrs.frozen
+class HttpSettings:
+    """The bounds of a connection. Times are in seconds."""
+
+    head_bytes: int = 1024 * 1024
+    """Of the head of a request."""
+    write_buffer_bytes: int = 256 * 1024
+    """What may wait for a client to read before the next part of an answer is made."""
+    request_seconds: Seconds = 60.0
+    """From the first byte of a request to its last."""
+    write_seconds: Seconds = 60.0
+    """How long a client may read nothing of what is there for it."""
+    idle_seconds: Seconds = 180.0
+    """Between two requests."""
+    stop_seconds: Seconds = 5.0
+    """For what is under way when the server stops."""
+    connections: int = 10_000
+    """Further ones are closed at once."""
+
+
+@attrs.frozen
 class Audited:
     """One request that was answered. ``time`` is on the loop's clock; ``stored``: it changed something for good."""
 

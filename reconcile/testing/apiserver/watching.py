@@ -76,6 +76,8 @@ class Watcher:
     """The version the server has come to."""
     limit: int = 1000
     """Lines it may be behind."""
+    on_cut: Callable[[], None] | None = None
+    """Called when its reader has fallen behind by more."""
     next_bookmark: Seconds = attrs.field(init=False)
     _lines: deque[bytes] = attrs.field(factory=deque, init=False)
     _ended: bool = attrs.field(default=False, init=False)
@@ -105,6 +107,8 @@ class Watcher:
         if len(self._lines) > self.limit:
             self._lines.clear()
             self.end()
+            if self.on_cut is not None:
+                self.on_cut()
         elif self._lines:
             self._wakeup.set()
 
@@ -124,6 +128,10 @@ class Watcher:
         """End after what is still to be read."""
         self._ended = True
         self._wakeup.set()
+
+    async def aclose(self) -> None:
+        """Nobody reads any more."""
+        self.end()
 
     @property
     def is_over(self) -> bool:
@@ -177,6 +185,9 @@ class Watchers:
         for table, event in events:
             for watcher in self._of_table.get(table, ()):
                 watcher.feed(event)
+
+    def __len__(self) -> int:
+        return sum(not one.is_over for watchers in self._of_table.values() for one in watchers)
 
     def end(self, table: str | None = None) -> None:
         """End the watches of a table, or all."""
