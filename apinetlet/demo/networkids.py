@@ -5,12 +5,12 @@ dry run takes nothing and answers with the lowest number. Source: the registry o
 """
 
 import random
-from collections.abc import Iterable
 
 from attrs import frozen
 
+from apinetlet.demo import checks
 from reconcile.kube import Object, ObjectKey, Resource
-from reconcile.testing.apiserver import Failure, Fault, Hooks, Write
+from reconcile.testing.apiserver import Failure, Hooks, Write
 from reconcile.testing.apiserver.failure import Document
 
 
@@ -26,7 +26,11 @@ class NetworkIDs:
 
     def hooks(self) -> Hooks:
         """What a Network does inside its writes."""
-        return Hooks(allocate=self.allocate, validate=self.faults)
+        return Hooks(allocate=self.allocate, validate=lambda write: checks.fixed(write, "spec.id"))
+
+    def lock_hooks(self) -> Hooks:
+        """What a NetworkID does: whose it is never changes."""
+        return Hooks(validate=lambda write: checks.fixed(write, "spec.claimRef"))
 
     def allocate(self, write: Write) -> None:
         """Take an ID for a new Network, give it back with the last of an old one.
@@ -35,28 +39,25 @@ class NetworkIDs:
             Failure: 500 with the allocator's plain text, as the real server answers.
         """
         if write.new is None:
-            write.world.delete(self.resource, ObjectKey("", write.object["spec"]["id"]))
+            self._release(write)
         elif write.old is None:
             spec = write.new["spec"] = {**(write.new.get("spec") or {})}
+            wanted = self._checked(spec["id"]) if spec.get("id") else None
             if write.dry_run:
-                spec["id"] = spec.get("id") or str(self.lowest)
-            elif spec.get("id"):
-                self._take(write, self._checked(spec["id"]))
+                spec["id"] = str(wanted or self.lowest)
             else:
-                spec["id"] = str(self._take_any(write))
+                spec["id"] = str(self._take_any(write) if wanted is None else self._take(write, wanted))
 
-    def faults(self, write: Write) -> Iterable[Fault]:
-        """An ID never changes."""
-        if write.old is None or write.new is None:
-            return
-        before, after = ((document.get("spec") or {}).get("id") for document in (write.old, write.new))
-        if before != after:
-            yield Fault("spec.id", "FieldValueInvalid", f'Invalid value: "{after or ""}": field is immutable')
+    def _release(self, write: Write) -> None:
+        key = ObjectKey("", checks.at(write.object, "spec.id") or "")
+        if write.world.get(self.resource, key) is not None:
+            write.world.delete(self.resource, key)
 
     def _checked(self, text: str) -> int:
-        number = int(text) if text.isascii() and text.isdecimal() else -1
-        if not self.lowest <= number <= self.highest:
-            raise Failure(500, "", f"provided ID {text} is not in the valid range {self.lowest}-{self.highest}")
+        if not (text.isascii() and text.isdecimal()):
+            raise Failure(500, "", f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        if not self.lowest <= (number := int(text)) <= self.highest:
+            raise Failure(500, "", "the provided ID is not in range")
         return number
 
     def _take_any(self, write: Write) -> int:
@@ -66,14 +67,14 @@ class NetworkIDs:
             number = self.lowest + (start + step) % size
             if not self._is_taken(write, number):
                 return self._take(write, number)
-        raise Failure(500, "", "range is full: all IDs are allocated")
+        raise Failure(500, "", "all IDs are allocated")
 
     def _is_taken(self, write: Write, number: int) -> bool:
         return write.world.get(self.resource, ObjectKey("", str(number))) is not None
 
     def _take(self, write: Write, number: int) -> int:
         if self._is_taken(write, number):
-            raise Failure(500, "", f"provided ID {number} is already allocated")
+            raise Failure(500, "", "provided ID is already allocated")
         write.world.create(self.resource, self._lock(number, write.object))
         return number
 
@@ -93,3 +94,10 @@ class NetworkIDs:
                 }
             },
         }
+
+
+def number_name(name: str, prefix: bool) -> list[str]:
+    """The name rule of NetworkIDs: a number as it is written canonically."""
+    if not (name.isascii() and name.isdecimal()):
+        return [f'strconv.ParseInt: parsing "{name}": invalid syntax']
+    return [] if str(int(name)) == name else ["not a valid VNI in canonical format"]
