@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from apinetlet.api.references import LocalRef
 from reconcile.kube import ObjectMeta
+from reconcile.kube.codec import wire
 from reconcile.kube.objects import EMPTY
 
 
@@ -95,3 +96,70 @@ class NATGatewayAutoscaler:
     """Says how many public addresses the gateway of the same name may have."""
 
     metadata: ObjectMeta
+
+
+# -- public addresses --------------------------------------------------------------------------------------------------
+
+
+@frozen
+class ClaimRef:
+    """Who uses an address: an object of the same namespace. Set and cleared by the server, never written."""
+
+    group: str = ""
+    resource: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+@frozen
+class IPSpec:
+    ip_family: str = ""
+    """Immutable, like the type."""
+    ip: str = ""
+    """Allocated by the server inside the create request, immutable, never written."""
+    claim_ref: ClaimRef | None = None
+
+
+@frozen
+class IP:
+    """A public address that is ours until it is deleted."""
+
+    metadata: ObjectMeta
+    spec: IPSpec = field(factory=IPSpec)
+
+
+# -- network interfaces ------------------------------------------------------------------------------------------------
+
+
+@frozen
+class PublicIP:
+    """A public address of an interface. The server looks for the IP that has it, and claims that for the interface."""
+
+    name: str = ""
+    ip_family: str = ""
+    ip: str = ""
+
+
+@frozen
+class NetworkInterfaceSpec:
+    ips: tuple[str | None, ...] = ()
+    prefixes: tuple[str | None, ...] = ()
+    public_ips: tuple[PublicIP, ...] = field(default=(), metadata=wire("publicIPs"))
+    nat_gateways: tuple[Mapping[str, Any], ...] = ()
+    """The NAT controller's entries, whole: what we leave in the list stays as it is."""
+
+
+@frozen
+class NetworkInterfaceStatus:
+    state: str = ""
+    """Any text; empty before anybody has seen it."""
+    public_ips: tuple[str | None, ...] = field(default=(), metadata=wire("publicIPs"))
+
+
+@frozen
+class NetworkInterface:
+    """A network interface as the data plane knows it. Made by the provider of machines; we only patch it."""
+
+    metadata: ObjectMeta
+    spec: NetworkInterfaceSpec = NetworkInterfaceSpec()
+    status: NetworkInterfaceStatus = NetworkInterfaceStatus()

@@ -42,6 +42,8 @@ class Generation:
     scheme: Scheme
     lease: str
     """Name of the Lease that the Go daemon uses for leader election, too."""
+    ephemeral_manager: str = ""
+    """Who makes ephemeral VirtualIPs, where it does not own all of them; empty: they always have an owner."""
     version: str = "v1alpha1"
 
     @property
@@ -52,6 +54,11 @@ class Generation:
     def managed_by_annotation(self) -> str:
         """Objects that carry it, whatever its value, belong to somebody else."""
         return f"{self.common}/managed-by"
+
+    @property
+    def ephemeral_annotation(self) -> str:
+        """On ephemeral objects: who made them."""
+        return f"{self.common}/ephemeral-managed-by"
 
     @property
     def zone_label(self) -> str:
@@ -89,6 +96,7 @@ IRONCORE = Generation(
     name_in=NameIn.ANNOTATION,
     scheme=Scheme.IRONCORE,
     lease="fa89daf5.apinetlet.apinet.ironcore.dev",
+    ephemeral_manager="ephemeral-manager",
 )
 
 GENERATIONS = {generation.name: generation for generation in (ONMETAL, IRONCORE)}

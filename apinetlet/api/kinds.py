@@ -23,6 +23,10 @@ class Kinds:
     nat_gateway: Resource[networking.NATGateway]
     apinet_nat_gateway: Resource[apinet.NATGateway]
     apinet_nat_gateway_autoscaler: Resource[apinet.NATGatewayAutoscaler]
+    virtual_ip: Resource[networking.VirtualIP]
+    apinet_ip: Resource[apinet.IP]
+    network_interface: Resource[networking.NetworkInterface]
+    apinet_network_interface: Resource[apinet.NetworkInterface]
 
     @classmethod
     def of(cls, generation: Generation) -> "Kinds":
@@ -44,5 +48,13 @@ class Kinds:
             apinet_nat_gateway=target(kind="NATGateway", plural="natgateways", type=apinet.NATGateway),
             apinet_nat_gateway_autoscaler=target(
                 kind="NATGatewayAutoscaler", plural="natgatewayautoscalers", type=apinet.NATGatewayAutoscaler
+            ),
+            virtual_ip=source(kind="VirtualIP", plural="virtualips", type=networking.VirtualIP),
+            apinet_ip=target(kind="IP", plural="ips", type=apinet.IP),
+            network_interface=source(
+                kind="NetworkInterface", plural="networkinterfaces", type=networking.NetworkInterface
+            ),
+            apinet_network_interface=target(
+                kind="NetworkInterface", plural="networkinterfaces", type=apinet.NetworkInterface
             ),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from apinetlet.api.references import LocalRef
+from apinetlet.api.references import LocalRef, UIDRef
 from reconcile.kube import ObjectMeta
 from reconcile.kube.codec import wire
 
@@ -131,3 +131,74 @@ class NATGateway:
     metadata: ObjectMeta
     spec: NATGatewaySpec = NATGatewaySpec()
     status: AddressStatus = AddressStatus()
+
+
+# -- virtual IPs -------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class VirtualIPSpec:
+    ip_family: str = ""
+    """``IPv4`` or ``IPv6``; immutable, like the type, which is always ``Public``."""
+    target_ref: UIDRef | None = None
+    """The network interface that has claimed it."""
+
+
+@frozen
+class VirtualIPStatus:
+    ip: str = ""
+
+
+@frozen
+class VirtualIP:
+    """A public address as its user asked for it."""
+
+    metadata: ObjectMeta
+    spec: VirtualIPSpec = VirtualIPSpec()
+    status: VirtualIPStatus = VirtualIPStatus()
+
+
+# -- network interfaces ------------------------------------------------------------------------------------------------
+
+
+class InterfaceState(Enum):
+    """``NetworkInterface.status.state``, as we write it."""
+
+    PENDING = "Pending"
+    AVAILABLE = "Available"
+    ERROR = "Error"
+
+
+@frozen
+class VirtualIPSource:
+    """Which VirtualIP an interface wants: one that is there, or one made for it under its own name."""
+
+    virtual_ip_ref: LocalRef | None = field(default=None, metadata=wire("virtualIPRef"))
+    ephemeral: Mapping[str, Any] | None = None
+    """The template of that VirtualIP; read by its presence alone."""
+
+
+@frozen
+class NetworkInterfaceSpec:
+    provider_id: str = field(default="", metadata=wire("providerID"))
+    """Names the interface of the data plane; comes and goes with the machine it is attached to."""
+    virtual_ip: VirtualIPSource | None = field(default=None, metadata=wire("virtualIP"))
+    prefixes: tuple[IPSource, ...] = ()
+
+
+@frozen
+class NetworkInterfaceStatus:
+    state: str = ""
+    """Any text: servers do not check it."""
+    ips: tuple[str | None, ...] = ()
+    prefixes: tuple[str | None, ...] = ()
+    virtual_ip: str = field(default="", metadata=wire("virtualIP"))
+
+
+@frozen
+class NetworkInterface:
+    """A network interface as its user declared it."""
+
+    metadata: ObjectMeta
+    spec: NetworkInterfaceSpec = NetworkInterfaceSpec()
+    status: NetworkInterfaceStatus = NetworkInterfaceStatus()
