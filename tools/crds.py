@@ -20,6 +20,18 @@ OPEN: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 KEPT = ("type", "format", "enum", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type")
 FORMATS = {"int32", "int64", "date-time"}
+SHORT = {
+    "Network": ["net"],
+    "NetworkInterface": ["nic"],
+    "LoadBalancer": ["lb"],
+    "LoadBalancerRouting": ["lbr", "lbrt"],
+    "NATGateway": ["ngw"],
+    "VirtualIP": ["vip"],
+    "NetworkPolicy": ["netpol"],
+}
+"""Short names of the source kinds: their registries have them, the documents do not."""
+SELECTABLE = {"IP": [".spec.ip"]}
+"""Field selectors besides those of the metadata, likewise."""
 
 
 def definitions(document: Mapping[str, Any]) -> Iterator[Json]:
@@ -45,7 +57,13 @@ def definitions(document: Mapping[str, Any]) -> Iterator[Json]:
             "metadata": {"name": f"{plural}.{group}"},
             "spec": {
                 "group": group,
-                "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()},
+                "names": {
+                    "kind": kind,
+                    "listKind": f"{kind}List",
+                    "plural": plural,
+                    "singular": kind.lower(),
+                    **({"shortNames": SHORT[kind]} if group.startswith("networking.") and kind in SHORT else {}),
+                },
                 "scope": "Namespaced" if namespaced else "Cluster",
                 "versions": [
                     {
@@ -54,10 +72,15 @@ def definitions(document: Mapping[str, Any]) -> Iterator[Json]:
                         "storage": True,
                         "schema": {"openAPIV3Schema": _root(document["schemas"][name], document["schemas"])},
                         **({"subresources": {"status": {}}} if has_status else {}),
+                        **({"selectableFields": _selectable(SELECTABLE[kind])} if kind in SELECTABLE else {}),
                     }
                 ],
             },
         }
+
+
+def _selectable(paths: list[str]) -> list[Json]:
+    return [{"jsonPath": path} for path in paths]
 
 
 def _plural(kind: str) -> str:

@@ -71,13 +71,10 @@ def kinds(generation: Generation, rng: random.Random | None = None, supply: Supp
         "instances": Hooks(validate=_instance),
         "networkpolicies": Hooks(validate=_policy),
     }
-    return tuple(_served(kind, hooks.get(plural, Hooks())) for plural, kind in found.items())
-
-
-def _served(kind: Kind, hooks: Hooks) -> Kind:
-    plural = kind.resource.plural
-    fields = {"spec.ip": ("spec", "ip")} if plural == "ips" else {}
-    return aggregated(kind, hooks, name_rule=_NAMES.get(plural, names.label), fields=fields)
+    return tuple(
+        aggregated(kind, hooks.get(plural, Hooks()), name_rule=_NAMES.get(plural, names.label))
+        for plural, kind in found.items()
+    )
 
 
 # -- defaults ----------------------------------------------------------------------------------------------------------

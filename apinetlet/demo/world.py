@@ -1,6 +1,7 @@
 """Two clusters in the process: the source cluster of users and the api-net cluster of the data plane."""
 
 import random
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -9,8 +10,10 @@ from attrs import define, field
 
 from apinetlet.api import Generation, Kinds, networking
 from apinetlet.api import apinet as api
-from apinetlet.demo.definitions import apinet_kinds, source_kinds
-from reconcile.kube import ObjectKey
+from apinetlet.demo import apinet
+from apinetlet.demo.apinet import Supply
+from apinetlet.demo.definitions import source_kinds
+from reconcile.kube import Object, ObjectKey, Resource
 from reconcile.kube.kinds import NAMESPACE
 from reconcile.testing.apiserver import ApiServer
 
@@ -25,18 +28,29 @@ class World:
 
     generation: Generation
     seed: int = 0
-    highest_id: int = 16_777_215
+    highest_id: int = Supply().highest_id
+    prefixes: tuple[str, ...] = Supply().prefixes
+    """The public ones, of which the api-net cluster hands out addresses."""
     source: ApiServer = field(init=False)
     apinet: ApiServer = field(init=False)
     kinds: Kinds = field(init=False)
+    at_source: Mapping[str, Resource[Object]] = field(init=False)
+    """Every kind of the source cluster by its plural, untyped."""
+    at_apinet: Mapping[str, Resource[Object]] = field(init=False)
+    """Every kind of the api-net cluster by its plural, untyped."""
     _stack: AsyncExitStack = field(factory=AsyncExitStack, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.kinds = Kinds.of(self.generation)
         # two servers draw from two streams, so that no uid of one is a uid of the other
-        self.source = ApiServer(source_kinds(self.generation), rng=random.Random(f"source {self.seed}"))
+        sources = source_kinds(self.generation)
+        self.source = ApiServer(sources, rng=random.Random(f"source {self.seed}"))
         rng = random.Random(f"apinet {self.seed}")
-        self.apinet = ApiServer(apinet_kinds(self.generation, rng, highest_id=self.highest_id), rng=rng)
+        supply = Supply(highest_id=self.highest_id, prefixes=self.prefixes)
+        targets = apinet.kinds(self.generation, rng, supply)
+        self.apinet = ApiServer(targets, rng=rng)
+        self.at_source = {kind.resource.plural: kind.resource for kind in sources}
+        self.at_apinet = {kind.resource.plural: kind.resource for kind in targets}
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.source)
