@@ -2,10 +2,8 @@
 
 import functools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-
-import attrs
 
 from apinetlet.api import Generation, Kinds, apinet, networking
 from apinetlet.api.networking import NetworkState
@@ -17,7 +15,7 @@ from provider import ProviderID
 from reconcile import Client, Conflict, Manager, ObjectKey
 from reconcile.kube import MergePatch, finalizers
 from reconcile.kube.kinds import NAMESPACE
-from reconcile.testing.apiserver import ApiServer, Fault, Kind, Write
+from reconcile.testing.apiserver import ApiServer, Kind
 from reconcile.testing.faultplan import FaultPlan
 from reconcile.testing.scenario import Act, Look
 from reconcile.testing.state import Allocated
@@ -35,21 +33,7 @@ FOREIGN = "example.org/protection"
 def _kinds(generation: Generation, highest_id: int) -> tuple[tuple[Kind, ...], tuple[Kind, ...], random.Random]:
     """Reading the definitions takes longer than a story; the generator is what the allocator draws from."""
     rng = random.Random()
-    network = Kinds.of(generation).network.name
-    sources = tuple(
-        attrs.evolve(kind, hooks=attrs.evolve(kind.hooks, validate=_provider_id_stays))
-        if kind.table == network
-        else kind
-        for kind in source_kinds(generation)
-    )
-    return sources, apinet_kinds(generation, rng, highest_id=highest_id), rng
-
-
-def _provider_id_stays(write: Write) -> Iterator[Fault]:
-    """The API server of the source cluster refuses to change a provider ID that is set."""
-    before, after = ((one or {}).get("spec", {}).get("providerID", "") for one in (write.old, write.new))
-    if write.new is not None and before not in ("", after):
-        yield Fault("spec.providerID", "FieldValueInvalid", f'Invalid value: "{after}": field is immutable')
+    return source_kinds(generation), apinet_kinds(generation, rng, highest_id=highest_id), rng
 
 
 def a_world(generation: Generation, *, highest_id: int = 16_777_215, watch_filter: str = "") -> World:
