@@ -8,8 +8,6 @@ Source: the registries of the Go servers of both source clusters.
 import random
 from typing import Any
 
-import attrs
-
 from apinetlet.api import ONMETAL, Generation
 from apinetlet.demo import apinet, source
 from apinetlet.demo.schemas import WITH_METADATA, aggregated, crds, described
@@ -23,15 +21,6 @@ _OPEN_STATUS = {"loadbalancers", "natgateways", "networkpolicies"}
 """A write of the status changes the spec, too."""
 _LABELS = {"loadbalancers", "natgateways", "virtualips"}
 """Their names are labels; those of all others are, in generation ``ironcore``, subdomains."""
-_SHORT = {
-    "networks": ("net",),
-    "networkinterfaces": ("nic",),
-    "loadbalancers": ("lb",),
-    "loadbalancerroutings": ("lbr", "lbrt"),
-    "natgateways": ("ngw",),
-    "virtualips": ("vip",),
-    "networkpolicies": ("netpol",),
-}
 
 
 def source_kinds(generation: Generation) -> tuple[Kind, ...]:
@@ -54,7 +43,7 @@ def _served(generation: Generation, kind: Kind, hooks: Hooks) -> Kind:
     changes: dict[str, Any] = {"main_keeps": ("status",)} if plural in _OWN_STATUS else {}
     if plural == "networks":  # the only kind with a generation
         changes["generation"] = ("spec",)
-    found = aggregated(
+    return aggregated(
         kind,
         hooks,
         name_rule=names.label if generation is ONMETAL or plural in _LABELS else names.subdomain,
@@ -62,4 +51,3 @@ def _served(generation: Generation, kind: Kind, hooks: Hooks) -> Kind:
         judge_status=source.prefix_status if plural == "prefixes" else None,
         **changes,
     )
-    return attrs.evolve(found, short_names=_SHORT.get(plural, ()))
