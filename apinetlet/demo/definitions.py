@@ -5,15 +5,14 @@ what, names, defaults, refusals) stands here and in ``source.py``; those of the 
 Source: the registries of the Go servers of both source clusters.
 """
 
-import random
 from typing import Any
 
 from apinetlet.api import ONMETAL, Generation
-from apinetlet.demo import apinet, source
+from apinetlet.demo import source
 from apinetlet.demo.schemas import WITH_METADATA, aggregated, crds, described
 from reconcile.testing.apiserver import Hooks, Kind, names
 
-__all__ = ["apinet_kinds", "crds", "source_kinds"]
+__all__ = ["crds", "source_kinds"]
 
 _OWN_STATUS = {"networks", "loadbalancers", "networkpolicies"}
 """Status is cleared on create and kept on update. Of all others a write of the object itself may set it."""
@@ -31,11 +30,6 @@ def source_kinds(generation: Generation) -> tuple[Kind, ...]:
         for group in (generation.networking, generation.ipam)
         for kind in described(generation.name, group)
     )
-
-
-def apinet_kinds(generation: Generation, rng: random.Random, *, highest_id: int = 16_777_215) -> tuple[Kind, ...]:
-    """The kinds of the api-net cluster; ``apinet.kinds`` has more to say."""
-    return apinet.kinds(generation, rng, apinet.Supply(highest_id=highest_id))
 
 
 def _served(generation: Generation, kind: Kind, hooks: Hooks) -> Kind:

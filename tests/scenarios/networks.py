@@ -8,7 +8,8 @@ from typing import Any
 from apinetlet.api import Generation, Kinds, apinet, networking
 from apinetlet.api.networking import NetworkState
 from apinetlet.app import assemble
-from apinetlet.demo.definitions import apinet_kinds, source_kinds
+from apinetlet.demo import apinet as server
+from apinetlet.demo.definitions import source_kinds
 from apinetlet.origin import Origins
 from apinetlet.settings import Settings
 from provider import ProviderID
@@ -33,7 +34,7 @@ FOREIGN = "example.org/protection"
 def _kinds(generation: Generation, highest_id: int) -> tuple[tuple[Kind, ...], tuple[Kind, ...], random.Random]:
     """Reading the definitions takes longer than a story; the generator is what the allocator draws from."""
     rng = random.Random()
-    return source_kinds(generation), apinet_kinds(generation, rng, highest_id=highest_id), rng
+    return source_kinds(generation), server.kinds(generation, rng, server.Supply(highest_id=highest_id)), rng
 
 
 def a_world(generation: Generation, *, highest_id: int = 16_777_215, watch_filter: str = "") -> World:
