@@ -11,7 +11,7 @@ import pytest
 from apinetlet.api import ONMETAL, Kinds
 from apinetlet.api.networking import NetworkState
 from apinetlet.app import assemble
-from apinetlet.demo import apinet
+from apinetlet.demo.apinet import kinds as apinet_kinds
 from apinetlet.demo.definitions import crds
 from apinetlet.demo.world import TARGET_NAMESPACE
 from apinetlet.settings import Settings
@@ -82,7 +82,7 @@ async def test_a_watch_that_is_not_allowed_ends_the_start_and_names_the_rule_to_
 
 async def test_kinds_that_are_missing_at_the_start_are_served_as_soon_as_they_are_installed() -> None:
     rng = random.Random(1)
-    async with ApiServer() as source, ApiServer(apinet.kinds(ONMETAL, rng), rng=rng) as apinet:
+    async with ApiServer() as source, ApiServer(apinet_kinds(ONMETAL, rng), rng=rng) as apinet:
         await apinet.client().create(NAMESPACE, {"metadata": {"name": TARGET_NAMESPACE}})
         settings = Settings(api_net_namespace=TARGET_NAMESPACE)
         network = Kinds.of(ONMETAL).network
