@@ -25,6 +25,8 @@ class User:
 
     name: str = "system:admin"
     groups: tuple[str, ...] = ("system:masters", "system:authenticated")
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, hash=False)
 
 
 ADMIN = User()
