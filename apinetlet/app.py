@@ -14,14 +14,21 @@ from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from apinetlet.api import GENERATIONS, ONMETAL, Generation, Kinds
+from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation, Kinds
 from apinetlet.controllers.bridge import Bridge, by_origin
+from apinetlet.controllers.loadbalancer import by_prefix, load_balancer_controller
+from apinetlet.controllers.natgateway import nat_gateway_controller
 from apinetlet.controllers.network import network_controller
+from apinetlet.controllers.networkinterface import by_uid, by_wants, network_interface_controller
+from apinetlet.controllers.reference import by_network
+from apinetlet.controllers.virtualip import by_target, virtual_ip_controller
 from apinetlet.predicates import Eligibility
 from apinetlet.settings import AUTO, OFF, Settings
+from apinetlet.translate.natgateway import Scale
 from reconcile import (
     Client,
     Cluster,
@@ -32,6 +39,7 @@ from reconcile import (
     LeaderElector,
     Manager,
     ManagerSettings,
+    Resource,
     Seconds,
     Watched,
     Writes,
@@ -68,14 +76,46 @@ def assemble(
     kinds = Kinds.of(generation)
     everywhere = (settings.namespace,) if settings.namespace else ()
     home = (settings.api_net_namespace,)
-    source_cluster = Cluster(SOURCE, source, [Watched(kinds.network, namespaces=everywhere)], rng=rng)
+    source_cluster = Cluster(
+        SOURCE,
+        source,
+        [
+            Watched(kinds.network, namespaces=everywhere),
+            Watched(kinds.prefix, namespaces=everywhere, keep=("spec.ipFamily", "spec.prefix", "status.phase")),
+            Watched(kinds.load_balancer, namespaces=everywhere, indexes=(by_network(), by_prefix())),
+            Watched(kinds.load_balancer_routing, namespaces=everywhere),
+            Watched(kinds.nat_gateway, namespaces=everywhere, indexes=(by_network(),)),
+            Watched(kinds.virtual_ip, namespaces=everywhere, indexes=(by_target(),)),
+            Watched(
+                kinds.network_interface,
+                namespaces=everywhere,
+                indexes=by_wants(generation, settings.api_net_namespace),
+            ),
+        ],
+        rng=rng,
+    )
+    sources = (kinds.network, kinds.load_balancer, kinds.nat_gateway, kinds.virtual_ip, kinds.network_interface)
+    targets: dict[Resource[Any], str] = {
+        kinds.apinet_network: "Network",
+        kinds.apinet_load_balancer: "LoadBalancer",
+        kinds.apinet_load_balancer_routing: "LoadBalancer",
+        kinds.apinet_nat_gateway: "NATGateway",
+        kinds.apinet_nat_gateway_autoscaler: "NATGateway",
+        kinds.apinet_ip: "VirtualIP",
+    }
+    interfaces = Watched(
+        kinds.apinet_network_interface, namespaces=home, indexes=(by_origin(generation, "NetworkInterface"), by_uid())
+    )
     apinet_cluster = Cluster(
         APINET,
         apinet,
-        [Watched(kinds.apinet_network, namespaces=home, indexes=(by_origin(generation, "Network"),))],
+        [
+            *(Watched(one, namespaces=home, indexes=(by_origin(generation, kind),)) for one, kind in targets.items()),
+            interfaces,
+        ],
         rng=rng,
     )
-    events = EventRecorder(source, "apinetlet", resources=(kinds.network,))
+    events = EventRecorder(source, "apinetlet", resources=sources)
     bridge = Bridge(
         source_cluster,
         apinet_cluster,
@@ -92,15 +132,24 @@ def assemble(
         resync=settings.resync or None,
         backoff=Backoff(cap=settings.backoff_cap),
     )
+    scale = Scale(settings.nat_gateway_min_public_ips, settings.nat_gateway_max_public_ips)
+    follows_nodes = settings.is_node_affinity_aware and generation is IRONCORE
     return Manager(
         [source_cluster, apinet_cluster],
-        [network_controller(bridge, work, rng=rng)],
+        [
+            network_controller(bridge, work, rng=rng),
+            load_balancer_controller(bridge, work, follows_nodes=follows_nodes, rng=rng),
+            nat_gateway_controller(bridge, work, scale=scale, rng=rng),
+            virtual_ip_controller(bridge, work, rng=rng),
+            network_interface_controller(bridge, work, rng=rng),
+        ],
         leader_services=[events],
         election=election,
         writes=[
-            Writes(SOURCE, kinds.network, ("patch",), ("", "status")),
+            *(Writes(SOURCE, one, ("patch",), ("", "status")) for one in sources),
             Writes(SOURCE, EVENT, ("create", "patch")),
-            Writes(APINET, kinds.apinet_network, ("apply", "delete")),
+            *(Writes(APINET, one, ("apply", "delete")) for one in targets),
+            Writes(APINET, kinds.apinet_network_interface, ("patch",)),
         ],
         settings=manager,
         rng=rng,

@@ -77,6 +77,9 @@ class Settings:
     disable_network_peering: bool = setting(False, "ironcore only: leave peering states alone", group=_MAPPING)
     skip_migrations: bool = setting(False, "ironcore only: leave objects of the former origin layout", group=_MAPPING)
 
+    nat_gateway_min_public_ips: int = setting(1, "public addresses that a NAT gateway has at least", group=_MAPPING)
+    nat_gateway_max_public_ips: int = setting(10, "public addresses that a NAT gateway has at most", group=_MAPPING)
+
     metrics_bind_address: str = setting(
         "", "address of /metrics; 0: none; unset: :8080 for onmetal, 0 for ironcore", takes="host:port", group=_SERVING
     )
@@ -149,6 +152,8 @@ class Settings:
             ):
                 if getattr(self, side + later):
                     raise FlagError(f"{spelled}{later.replace('_', '-')} is not supported yet: give a kubeconfig file")
+        if not 0 <= self.nat_gateway_min_public_ips <= self.nat_gateway_max_public_ips:
+            raise FlagError("it must be 0 <= --nat-gateway-min-public-ips <= --nat-gateway-max-public-ips")
         if self.workers < 1:
             raise FlagError(f"--workers must be at least 1, not {self.workers}")
         if (

@@ -12,7 +12,7 @@ from attrs import frozen
 from apinetlet.api import Generation, apinet, networking
 from apinetlet.api.networking import NetworkState
 from apinetlet.origin import Origins
-from provider import ProviderID
+from provider import Meaning, ProviderID, ProviderIDError, parse
 from reconcile.kube import MergePatch, Resource
 
 
@@ -85,6 +85,20 @@ def network_status(source: networking.Network, state: NetworkState) -> MergePatc
 def pending(source: networking.Network) -> MergePatch | None:
     """``Pending``, unless the source was available before: an outage of the other side must not take that back."""
     return None if source.status.state is NetworkState.AVAILABLE else network_status(source, NetworkState.PENDING)
+
+
+def counterpart_name(source: networking.Network, generation: Generation, namespace: str) -> str:
+    """The name of the api-net Network of ``source``: its uid, unless somebody else manages it.
+
+    Those who do say in the provider ID which Network of our ``namespace`` it stands for.
+    """
+    if generation.managed_by_annotation not in source.metadata.annotations:
+        return source.metadata.uid
+    try:
+        named = parse(source.spec.provider_id, scheme=generation.scheme, meaning=Meaning.NETWORK)
+    except ProviderIDError:
+        return source.metadata.uid
+    return named.name if named.namespace == namespace else source.metadata.uid
 
 
 def is_exhausted(code: int, message: str) -> bool:
