@@ -159,14 +159,20 @@ class ControlPlane:
         return path
 
     def request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout: Seconds = 10.0
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: Seconds = 10.0,
     ) -> tuple[int, bytes]:
         """One request as administrator: status and body. Sets a scene without the client under test. Raises OSError."""
         context = ssl.create_default_context(cadata=self.ca.pair.certificate)
         connection = http.client.HTTPSConnection(*self._address, context=context, timeout=timeout)
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **(headers or {})}
         try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            connection.request(method, path, json.dumps(body) if body is not None else None, sent)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:

@@ -33,6 +33,22 @@ class Items(enum.Enum):
     """By their key fields."""
 
 
+@attrs.frozen(eq=False)
+class GoType:
+    """The Go struct behind a map of a built-in kind: what its encoder and decoder do that no schema says."""
+
+    name: str
+    """``PodSpec``."""
+    always: Mapping[str, Any] = attrs.field(factory=dict)
+    """Fields that are written even when they are empty, with their empty value."""
+    omits: frozenset[str] = frozenset()
+    """Fields kept by value that are left out when they are false, 0 or ""."""
+    types: Mapping[str, str] = attrs.field(factory=dict)
+    """Go types of fields where the schema's type does not tell: ``v1.RestartPolicy``."""
+    defaults: Mapping[str, Any] = attrs.field(factory=dict)
+    """What decoding fills in where a field is missing, whatever the other fields are."""
+
+
 @attrs.define(eq=False)
 class Schema:
     """The type of one value. ``type`` is JSON's word for it, or "" where scalars, lists and maps are all allowed."""
@@ -71,6 +87,8 @@ class Schema:
     """The validation keywords, as the OpenAPI schema spells them."""
     has_defaults: bool = False
     """Whether a default lies here or below, so that a walk may skip the rest."""
+    go: GoType | None = None
+    """For a struct of a built-in kind."""
 
     def child(self, name: str) -> "Schema | None":
         """The type of a map's field; ``None`` when it is not declared."""
