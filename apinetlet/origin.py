@@ -61,6 +61,17 @@ class Origins:
         placed["labels" if self.generation.name_in is NameIn.LABEL else "annotations"][self._key("name")] = source.name
         return {where: values for where, values in placed.items() if values}
 
+    def origin(self, source: ObjectMeta) -> Origin:
+        """What a target made for ``source`` records."""
+        return Origin(source.namespace, source.name, source.uid)
+
+    def absent(self) -> Mapping[str, Any]:
+        """``labels`` and ``annotations`` for a merge patch that takes our three values away, and nothing else."""
+        names = "labels" if self.generation.name_in is NameIn.LABEL else "annotations"
+        gone: dict[str, dict[str, None]] = {"labels": dict.fromkeys((self._key("namespace"), self._key("uid")))}
+        gone.setdefault(names, {})[self._key("name")] = None
+        return gone
+
     def fits(self, source: ObjectMeta) -> bool:
         """Whether the name of ``source`` can be recorded; only a server that checks no names lets others through."""
         return self.generation.name_in is NameIn.ANNOTATION or (

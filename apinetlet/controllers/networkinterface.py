@@ -1,0 +1,337 @@
+"""Claims the interface of the data plane that a source NetworkInterface names, and mirrors its state.
+
+Reads as its decision table: gone, deleting, not ours, mapped. The interface and the VirtualIP have one holder each
+(``apinetlet.claims``). What the interface lists goes first and the claim of the VirtualIP after it, so that nobody is
+offered an address that is still in use.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from random import Random
+from typing import Any
+
+from attrs import define, evolve, field
+
+from apinetlet import claims
+from apinetlet.api import Generation, apinet, networking
+from apinetlet.claims import Move
+from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
+from apinetlet.controllers.virtualip import TARGET, target_keys
+from apinetlet.origin import Origin, Origins
+from apinetlet.translate import networkinterface as translate
+from apinetlet.translate.networkinterface import Wants
+from reconcile import (
+    DONE,
+    Change,
+    Conflict,
+    Controller,
+    ControllerSettings,
+    For,
+    Index,
+    KubeError,
+    NotFound,
+    ObjectKey,
+    Request,
+    Result,
+    Watches,
+)
+from reconcile.core.clock import utc
+from reconcile.kube import finalizers
+from reconcile.kube.objects import BadObject
+
+KIND = "NetworkInterface"
+VIRTUAL_IP, PREFIX, NAMED = "virtual IP", "prefix", "named"
+"""The indexes over source interfaces: by the key of what each wants, and by the uid that its provider ID names."""
+UID = "uid"
+"""The index over interfaces of the data plane."""
+
+
+@define(eq=False)
+class NetworkInterfaceReconciler:
+    """Brings one source NetworkInterface and the interface that it names to agree."""
+
+    bridge: Bridge
+    mapped: Mapped[networking.NetworkInterface]
+    _told: dict[ObjectKey, str] = field(factory=dict, init=False)
+    """The provider IDs of which was told that nothing is there, so that it is told once."""
+
+    async def reconcile(self, request: Request) -> Result:
+        nic = self.bridge.source.store(self.mapped.source).get(request.key)
+        if nic is None:
+            return await self._forget(request.key)
+        if nic.metadata.is_deleting:
+            return await self._finalize(nic)
+        if not self.bridge.maps(self.mapped, nic):
+            return DONE
+        return await self._map(nic)
+
+    # -- ends ------------------------------------------------------------------------------------------------------
+
+    async def _forget(self, key: ObjectKey) -> Result:
+        self._told.pop(key, None)
+        held, vips = self._recorded(key), self._claimed(key)
+        if (held or vips) and await self.bridge.is_gone(self.mapped.source, key):
+            for one in held:
+                await self._release(one)
+            for vip in vips:
+                await self._unclaim(vip)
+        return DONE
+
+    async def _finalize(self, nic: networking.NetworkInterface) -> Result:
+        if not finalizers.has(nic, self.bridge.generation.finalizer(KIND)):
+            return DONE
+        key, uid = nic.metadata.key, nic.metadata.uid
+        for one in self._recorded(key):
+            if (origin := self._origins.of(one.metadata)) and origin.uid == uid:
+                await self._release(one)
+        for vip in self._claimed(key):
+            if (holder := _holder(vip)) and holder.uid == uid:
+                await self._unclaim(vip)
+        await self.bridge.let_go(self.mapped, nic)
+        return DONE
+
+    # -- what is mapped --------------------------------------------------------------------------------------------
+
+    async def _map(self, nic: networking.NetworkInterface) -> Result:
+        trouble = Trouble()
+        held = await self.bridge.hold(self.mapped, nic)
+        is_new, nic = held is not nic, held
+        target = await self._target(nic)
+        await self._release_others(nic, target)
+        wants = Wants(None, None)
+        with trouble.aside():
+            wants = evolve(wants, public_ips=await self._public_ips(nic))
+        with trouble.aside():
+            wants = evolve(wants, prefixes=translate.prefixes(nic, self._prefix_of(nic)))
+        target = await self._update(nic, target, wants, trouble)
+        with trouble.aside():
+            await self._unclaim_others(nic)
+        await self._report(nic, target, is_new=is_new)
+        trouble.end()
+        return DONE
+
+    async def _target(self, nic: networking.NetworkInterface) -> apinet.NetworkInterface | None:
+        """The interface that the provider ID names, if it is ours or may become ours."""
+        uid = translate.named(nic, generation=self.bridge.generation, namespace=self.bridge.namespace)
+        for found in self.bridge.apinet.store(self.bridge.kinds.apinet_network_interface).by(UID, uid) if uid else ():
+            holder = self._origins.of(found.metadata)
+            match await self._move(holder, nic, wanted=True, adoptable=not found.metadata.is_deleting):
+                case Move.USE | Move.ADOPT:
+                    return found
+                case Move.WAIT:
+                    self._tell_holder(nic, f"interface {found.metadata.name} of the api-net cluster", holder)
+        return None
+
+    async def _public_ips(self, nic: networking.NetworkInterface) -> tuple[str, ...]:
+        """The address of the VirtualIP that it wants, which it claims; none if it cannot have it yet."""
+        bridge, name = self.bridge, translate.virtual_ip(nic)
+        vip = bridge.source.store(bridge.kinds.virtual_ip).get(ObjectKey(nic.metadata.namespace, name))
+        if vip is None or not translate.is_usable(vip, nic, bridge.generation):
+            return ()
+        holder = _holder(vip)
+        match await self._move(holder, nic, wanted=True, adoptable=bridge.eligibility.admits(vip.metadata)):
+            case Move.USE:
+                return translate.addresses(vip)
+            case Move.ADOPT:
+                try:
+                    return translate.addresses(await bridge.source.patch(vip, translate.claim(vip, nic)))
+                except NotFound:
+                    return ()
+            case Move.WAIT:
+                self._tell_holder(nic, f"VirtualIP {name}", holder)
+        return ()
+
+    async def _update(
+        self,
+        nic: networking.NetworkInterface,
+        target: apinet.NetworkInterface | None,
+        wants: Wants,
+        trouble: "Trouble",
+    ) -> apinet.NetworkInterface | None:
+        """The interface, claimed and with all it should have. An address that it cannot have delays nothing else."""
+        if target is None or target.metadata.is_deleting:
+            return target
+        try:
+            try:
+                return await self.bridge.apinet.patch(target, translate.target(target, nic, wants, self._origins))
+            except (NotFound, Conflict):
+                raise
+            except KubeError as error:
+                if not is_refusal(error):
+                    raise
+                trouble.add(error)
+                self.bridge.warn(nic, "PatchRefused", f"the api-net cluster refuses what the interface needs: {error}")
+            without = translate.target(target, nic, evolve(wants, public_ips=None), self._origins)
+            return await self.bridge.apinet.patch(target, without)
+        except NotFound:
+            return None
+
+    async def _report(
+        self, nic: networking.NetworkInterface, target: apinet.NetworkInterface | None, *, is_new: bool
+    ) -> None:
+        patch = translate.status(nic, target, utc())
+        await self.bridge.report(nic, patch)
+        key, provider_id = nic.metadata.key, nic.spec.provider_id
+        if target is not None:
+            self._told.pop(key, None)
+            return
+        told, self._told[key] = self._told.get(key), provider_id
+        # after a restart nobody needs to hear again what was so before
+        if told != provider_id and (told is not None or is_new or patch is not None):
+            what = f"there is no interface for {provider_id} yet" if provider_id else "there is no provider ID yet"
+            self.bridge.events.event(nic, "Normal", "NotYetAttached", what)
+
+    # -- claims ----------------------------------------------------------------------------------------------------
+
+    async def _release_others(self, nic: networking.NetworkInterface, target: apinet.NetworkInterface | None) -> None:
+        """Let go of every interface that is not the one that the provider ID names."""
+        for one in self._recorded(nic.metadata.key):
+            if target is not None and one.metadata.uid == target.metadata.uid:
+                continue
+            if await self._move(self._origins.of(one.metadata), nic, wanted=False) is Move.RELEASE:
+                await self._release(one)
+
+    async def _unclaim_others(self, nic: networking.NetworkInterface) -> None:
+        """Let go of every VirtualIP that is not the one it wants."""
+        for vip in self._claimed(nic.metadata.key):
+            if vip.metadata.name == translate.virtual_ip(nic):
+                continue
+            if await self._move(_holder(vip), nic, wanted=False) is Move.RELEASE:
+                await self._unclaim(vip)
+
+    async def _move(
+        self, holder: Origin | None, nic: networking.NetworkInterface, *, wanted: bool, adoptable: bool = True
+    ) -> Move:
+        move = claims.move(holder, nic.metadata, wanted=wanted, adoptable=adoptable)
+        if move is not Move.ASK or holder is None:
+            return move
+        return claims.after_asking(lives=await self._lives(holder), wanted=wanted, adoptable=adoptable)
+
+    async def _lives(self, holder: Origin) -> bool:
+        """Whether the interface that holds something is there. Only its end needs the word of the server."""
+        if not self.bridge.eligibility.watches(holder.namespace):
+            return True
+        known = self.bridge.source.store(self.mapped.source).meta(holder.key)
+        if known is not None and known.uid == holder.uid:
+            return True
+        return await self.bridge.live_uid(self.mapped.source, holder.key) == holder.uid
+
+    async def _release(self, found: apinet.NetworkInterface) -> None:
+        with suppress(NotFound):  # then it is gone, and its addresses with it
+            await self.bridge.apinet.patch(found, translate.release(found, self._origins))
+
+    async def _unclaim(self, vip: networking.VirtualIP) -> None:
+        if vip.metadata.is_deleting or not self.bridge.eligibility.admits(vip.metadata):
+            return
+        with suppress(NotFound):  # then nobody can claim it any more
+            await self.bridge.source.patch(vip, translate.unclaim(vip))
+
+    def _tell_holder(self, nic: networking.NetworkInterface, what: str, holder: Origin | None) -> None:
+        self.bridge.warn(nic, "ClaimedByOther", f"{what} belongs to interface {holder.key if holder else ''}")
+
+    # -- lookups ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _origins(self) -> Origins:
+        return self.bridge.origins(KIND)
+
+    def _recorded(self, key: ObjectKey) -> list[apinet.NetworkInterface]:
+        return self.bridge.made_for(self.bridge.kinds.apinet_network_interface, key)
+
+    def _claimed(self, key: ObjectKey) -> list[networking.VirtualIP]:
+        return self.bridge.source.store(self.bridge.kinds.virtual_ip).by(TARGET, key)
+
+    def _prefix_of(self, nic: networking.NetworkInterface) -> Callable[[str], Any]:
+        store = self.bridge.source.store(self.bridge.kinds.prefix)
+        return lambda name: store.get(ObjectKey(nic.metadata.namespace, name))
+
+
+@define
+class Trouble:
+    """What went wrong in parts of a pass. The other parts go on; at the end all of it is raised."""
+
+    errors: list[Exception] = field(factory=list)
+
+    def add(self, error: Exception) -> None:
+        self.errors.append(error)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Put an error of this part aside."""
+        try:
+            yield
+        except (KubeError, BadObject) as error:
+            self.add(error)
+
+    def end(self) -> None:
+        """Raise what there is: one error as itself."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            raise ExceptionGroup("several parts of the interface failed", self.errors)
+
+
+def _holder(vip: networking.VirtualIP) -> Origin | None:
+    """The interface that has claimed ``vip``."""
+    target = vip.spec.target_ref
+    return None if target is None or not target.uid else Origin(vip.metadata.namespace, target.name, target.uid)
+
+
+# -- watches -----------------------------------------------------------------------------------------------------------
+
+
+def network_interface_controller(
+    bridge: Bridge, settings: ControllerSettings, *, rng: Random | None = None
+) -> Controller:
+    """The controller and its table of watches."""
+    kinds = bridge.kinds
+    nics = bridge.source.store(kinds.network_interface)
+
+    def requests(keys: set[ObjectKey]) -> list[Request]:
+        return [Request(bridge.source.name, *key) for key in sorted(keys)]
+
+    def wanting_virtual_ip(change: Change[networking.VirtualIP]) -> list[Request]:
+        sides = (change.old_object, change.new_object)
+        holders = {key for vip in sides if vip is not None for key in target_keys(vip)}
+        return requests({*nics.keys_by(VIRTUAL_IP, change.key), *holders})
+
+    def wanting_prefix(change: Change[Any]) -> list[Request]:
+        return requests({*nics.keys_by(PREFIX, change.key)})
+
+    def naming(change: Change[apinet.NetworkInterface]) -> list[Request]:
+        uids = {entry.meta.uid for entry in (change.old, change.new) if entry is not None}
+        return requests({key for uid in uids for key in nics.keys_by(NAMED, uid)})
+
+    return Controller(
+        "networkinterface",
+        NetworkInterfaceReconciler(bridge, Mapped(kinds.network_interface, (kinds.apinet_network_interface,))),
+        sources=[
+            For(bridge.source, kinds.network_interface),
+            Watches(bridge.source, kinds.virtual_ip, wanting_virtual_ip),
+            Watches(bridge.source, kinds.prefix, wanting_prefix),
+            Watches(bridge.apinet, kinds.apinet_network_interface, bridge.to_source(KIND)),
+            Watches(bridge.apinet, kinds.apinet_network_interface, naming),
+        ],
+        settings=settings,
+        rng=rng,
+    )
+
+
+def by_wants(generation: Generation, namespace: str) -> tuple[Index, ...]:
+    """The indexes over source interfaces. ``namespace`` is the one of the api-net cluster."""
+
+    def named(nic: networking.NetworkInterface) -> str | None:
+        return translate.named(nic, generation=generation, namespace=namespace) or None
+
+    def virtual_ip(nic: networking.NetworkInterface) -> list[ObjectKey]:
+        return [ObjectKey(nic.metadata.namespace, name) for name in [translate.virtual_ip(nic)] if name]
+
+    def prefixes(nic: networking.NetworkInterface) -> list[ObjectKey]:
+        return [ObjectKey(nic.metadata.namespace, name) for name in translate.ephemeral_prefixes(nic)]
+
+    return Index(NAMED, named), Index(VIRTUAL_IP, virtual_ip), Index(PREFIX, prefixes)
+
+
+def by_uid() -> Index:
+    """The index ``UID``."""
+    return Index(UID, lambda meta: meta.uid, needs="meta")
