@@ -147,30 +147,15 @@ async def test_a_kind_may_come_again_empty() -> None:
         assert server.objects(CRD) == []
 
 
-def several() -> dict[str, Any]:
-    two = definition()
-    two["spec"]["versions"].append({**two["spec"]["versions"][0], "name": "v2", "storage": False})
-    return two
-
-
-def scaled() -> dict[str, Any]:
-    one = definition()
-    paths = {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"}
-    one["spec"]["versions"][0]["subresources"] = {"scale": paths}
-    return one
-
-
 @pytest.mark.parametrize(
     ("refused", "feature"),
     [
-        (several(), "CustomResourceDefinitions that serve several versions"),
-        (scaled(), "the scale subresource of custom resources"),
         (
             definition(a={"type": "string", "x-kubernetes-validations": [{"rule": "self != 'x'"}]}),
             "CEL rules (x-kubernetes-validations)",
         ),
     ],
-    ids=["versions", "scale", "CEL"],
+    ids=["CEL"],
 )
 async def test_what_definitions_can_do_elsewhere_only_is_named(refused: dict[str, Any], feature: str) -> None:
     async with ApiServer() as server:

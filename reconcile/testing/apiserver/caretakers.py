@@ -93,25 +93,53 @@ class Caretakers:
         if event.new is None:
             assert event.old is not None
             self._terminating.discard(event.old.name)
-            kind = server.registry.of_table(event.old.name)
-            if kind is not None and kind.custom:
-                server.registry.remove(kind)
-                server.end_watches(kind.resource)
+            for kind in server.registry.all_of_table(event.old.name):
+                if kind.custom:
+                    server.registry.remove(kind)
+                    server.end_watches(kind.resource)
+            self._settle_others(event.old.value)
             return
         definition = event.new.value
-        served = crds.kind_of(definition)
-        before = server.registry.of_table(event.new.name)
-        if before is not None and (served is None or served.resource != before.resource):
-            server.registry.remove(before)
-        if served is not None:
-            server.registry.add(served)
+        if crds.is_condition(definition.get("status") or {}, "Established"):
+            self._serve(event.new.name, definition, event)
         if crds.is_terminating(definition):
             self._terminating.add(event.new.name)
-        elif not (definition.get("status") or {}).get("conditions"):
-            self._accept(event.new.name, definition)
+        elif not self._is_settled(definition):
+            self._settle(event.new.name, definition)
 
-    def _accept(self, name: str, definition: Document) -> None:
-        self._set_status(name, lambda live, time: crds.accepted(definition, time))
+    def _serve(self, name: str, definition: Document, event: Event) -> None:
+        """Let the kinds of a definition be found, in place of what it was."""
+        before = self.server.registry.all_of_table(name)
+        old = event.old.value if event.old is not None else {}
+        same_names = (old.get("status") or {}).get("acceptedNames") == definition["status"].get("acceptedNames")
+        if before and same_names and old.get("spec") == definition["spec"]:
+            return
+        served = crds.kinds_of(definition, event.version)
+        for kind in before:
+            self.server.registry.remove(kind)
+        self.server.registry.add(*served)
+
+    def _is_settled(self, definition: Document) -> bool:
+        status = definition.get("status") or {}
+        return bool(status.get("conditions")) and status.get("acceptedNames") == definition["spec"]["names"]
+
+    def _definitions(self, group: str, but: str) -> list[Document]:
+        table = self.server.storage.table(known.CRD.name)
+        found = [stored.value for stored in table.objects.values() if stored.name != but]
+        return [one for one in found if one["spec"]["group"] == group]
+
+    def _settle(self, name: str, definition: Document) -> None:
+        """Decide about the names of a definition; names that it gave up are free for others."""
+        others = self._definitions(definition["spec"]["group"], name)
+        now = crds.settled(definition, others, "")
+        if crds.same_status(definition.get("status") or {}, now):
+            return
+        self._set_status(name, lambda status, time: crds.settled({**definition, "status": status}, others, time))
+
+    def _settle_others(self, gone: Document) -> None:
+        for other in self._definitions(gone["spec"]["group"], gone["metadata"]["name"]):
+            if not self._is_settled(other) and not crds.is_terminating(other):
+                self._settle(other["metadata"]["name"], other)
 
     def _set_status(self, name: str, status: Callable[[Document, str], Document]) -> None:
         def change(session: Session) -> None:

@@ -1,103 +1,157 @@
-"""From a CustomResourceDefinition to the kind it defines.
+"""From a CustomResourceDefinition to the kinds it defines, and what becomes of its status.
 
-Pure. What it means for the running server, kinds that come and go, is ``server.py``'s business.
+Pure. What it means for the running server, kinds that come and go, is ``caretakers.py``'s business. Source of the
+conditions: apiextensions-apiserver, ``controller/status``, ``establish``, ``apiapproval`` and ``finalizer``.
 """
 
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from reconcile.kube import kinds as known
 from reconcile.kube.resource import Resource
+from reconcile.testing.apiserver import definition_rules
 from reconcile.testing.apiserver.admission import Write
-from reconcile.testing.apiserver.failure import Document, not_implemented
+from reconcile.testing.apiserver.columns import columns_of
+from reconcile.testing.apiserver.definition_schema import DEFINITION, fill_in
+from reconcile.testing.apiserver.failure import Document, Fault, not_implemented
+from reconcile.testing.apiserver.fieldpaths import follow
 from reconcile.testing.apiserver.openapi import from_openapi
+from reconcile.testing.apiserver.scaling import ScalePaths
 from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy, custom
+from reconcile.testing.apiserver.structural import mentions
+from reconcile.testing.apiserver.versions import Converter, Family, priority, relabelled
 
 CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that keeps a definition until its objects are gone."""
 
 
-def kind_of(definition: Document) -> Kind | None:
-    """The kind that a definition serves; ``None`` when it serves no version.
+def kinds_of(definition: Document, since: int = 0, converter: Converter = relabelled) -> list[Kind]:
+    """The kinds that a definition serves, one a version, best version first.
 
-    Raises:
-        Failure: 501 for a feature of definitions that this server has not.
+    ``since``: the resource version at which it came to be as it is.
     """
     spec = definition["spec"]
-    names = spec["names"]
-    served = [version for version in spec["versions"] if version.get("served")]
-    if len(served) > 1:
-        raise not_implemented("CustomResourceDefinitions that serve several versions")
-    if not served:
-        return None
-    [version] = served
+    versions = spec["versions"]
+    storage = next((one["name"] for one in versions if one.get("storage")), versions[0]["name"])
+    schemas = {one["name"]: from_openapi(_schema(one)) for one in versions}
+    fields = {one["name"]: _selectable(one) for one in versions}
+    family = Family(spec["group"], storage, schemas, fields, since, converter)
+    served = sorted((one for one in versions if one.get("served")), key=lambda one: priority(one["name"]))
+    return [_kind(definition, version, family) for version in served]
+
+
+def kind_of(definition: Document) -> Kind | None:
+    """The best version of the kind that a definition serves; ``None`` when it serves no version."""
+    return next(iter(kinds_of(definition)), None)
+
+
+def _schema(version: Document) -> Document:
+    return (version.get("schema") or {}).get("openAPIV3Schema") or {}
+
+
+def _selectable(version: Document) -> dict[str, tuple[str, ...]]:
+    paths = [field["jsonPath"] for field in version.get("selectableFields") or ()]
+    return {path.lstrip("."): follow(path, _schema(version))[0] for path in paths}
+
+
+def _kind(definition: Document, version: Document, family: Family) -> Kind:
+    spec = definition["spec"]
+    names = {**spec["names"], **((definition.get("status") or {}).get("acceptedNames") or {})}
     subresources = version.get("subresources") or {}
-    selectable = [field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or ()]
+    scale = subresources.get("scale")
+    api_version = f"{spec['group']}/{version['name']}"
     return Kind(
-        Resource.untyped(
-            f"{spec['group']}/{version['name']}", names["kind"], names["plural"], spec.get("scope") == "Namespaced"
-        ),
-        from_openapi((version.get("schema") or {}).get("openAPIV3Schema") or {}),
+        Resource.untyped(api_version, names["kind"], names["plural"], spec.get("scope") == "Namespaced"),
+        family.schemas[version["name"]],
         custom(
             status="status" in subresources,
-            fields={path: tuple(path.split(".")) for path in selectable},
+            fields=family.fields[version["name"]],
+            scale=ScalePaths.of(scale) if scale is not None else None,
         ),
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         singular=names.get("singular") or names["kind"].lower(),
+        columns=columns_of(version),
+        family=family,
+        deprecation=_deprecation(version, f"{api_version} {names['kind']}"),
     )
 
 
-def check(write: Write) -> None:
-    """Refuse what this server does not do, rather than doing it wrong.
-
-    Raises:
-        Failure: 501 with the feature's name.
-    """
-    if write.new is None:
-        return
-    for version in (write.new.get("spec") or {}).get("versions") or ():
-        if "scale" in (version.get("subresources") or {}):
-            raise not_implemented("the scale subresource of custom resources")
-        if _mentions(version.get("schema") or {}, "x-kubernetes-validations"):
-            raise not_implemented("CEL rules (x-kubernetes-validations)")
-    if write.old is None:
-        stored = [version["name"] for version in write.new["spec"]["versions"] if version.get("storage")]
-        accepted_names = {"kind": "", "plural": ""}
-        write.new["status"] = {"acceptedNames": accepted_names, "conditions": None, "storedVersions": stored}
-    kind_of(write.new)
+def _deprecation(version: Document, kind: str) -> str:
+    return (version.get("deprecationWarning") or f"{kind} is deprecated") if version.get("deprecated") else ""
 
 
-def _mentions(value: Any, name: str) -> bool:
-    if isinstance(value, dict):
-        return name in value or any(_mentions(child, name) for child in value.values())
-    return isinstance(value, list) and any(_mentions(child, name) for child in value)
+# -- names and conditions ------------------------------------------------------------------------------------------
 
 
-def accepted(definition: Document, time: str) -> Document:
-    """The status of a definition whose names are free and which is served."""
-    names = definition["spec"]["names"]
-
-    def condition(type_: str, reason: str, message: str) -> Document:
-        return {
-            "type": type_,
-            "status": "True",
-            "lastTransitionTime": time,
-            "reason": reason,
-            "message": message,
-        }
-
-    return {
-        "conditions": [
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ],
-        "acceptedNames": {
-            **names,
-            "listKind": names.get("listKind") or f"{names['kind']}List",
-            "singular": names.get("singular") or names["kind"].lower(),
-        },
-        "storedVersions": [version["name"] for version in definition["spec"]["versions"] if version.get("storage")],
+def settled(definition: Document, others: Iterable[Document], time: str) -> Document:
+    """The status of a definition once its names are settled. ``others`` are the definitions of its group."""
+    names, status = definition["spec"]["names"], definition.get("status") or {}
+    accepted = dict(status.get("acceptedNames") or {})
+    taken = [(one.get("status") or {}).get("acceptedNames") or {} for one in others]
+    resources = {
+        name for one in taken for name in (one.get("plural"), one.get("singular"), *(one.get("shortNames") or ()))
     }
+    kinds = {name for one in taken for name in (one.get("kind"), one.get("listKind"))}
+    conflict: tuple[str, str] | None = None
+    for field, used in (
+        ("plural", resources),
+        ("singular", resources),
+        ("shortNames", resources),
+        ("kind", kinds),
+        ("listKind", kinds),
+    ):
+        wanted, had = names.get(field), accepted.get(field)
+        asked = set(wanted or ()) - set(had or ()) if field == "shortNames" else {wanted} - {had}
+        clashes = [name for name in (wanted if field == "shortNames" and wanted else [wanted]) if name in asked & used]
+        if clashes:
+            says = [f'"{name}" is already in use' for name in clashes]
+            conflict = (f"{field[0].upper()}{field[1:]}Conflict", says[0] if len(says) == 1 else f"[{', '.join(says)}]")
+        elif wanted:
+            accepted[field] = wanted
+        else:
+            accepted.pop(field, None)
+    if names.get("categories"):
+        accepted["categories"] = names["categories"]
+    else:
+        accepted.pop("categories", None)
+    reason, message = conflict or ("NoConflicts", "no conflicts found")
+    conditions = with_condition(status, "NamesAccepted", conflict is None, reason, message, time)
+    if conflict is None and not is_condition(status, "Established"):
+        text = "the initial names have been accepted"
+        conditions = with_condition({"conditions": conditions}, "Established", True, "InitialNamesAccepted", text, time)
+    elif not any(one["type"] == "Established" for one in conditions):
+        text = "not all names are accepted"
+        conditions = with_condition({"conditions": conditions}, "Established", False, "NotAccepted", text, time)
+    for found in definition_rules.approval(definition):
+        conditions = with_condition({"conditions": conditions}, "KubernetesAPIApprovalPolicyConformant", *found, time)
+    return {**status, "conditions": conditions, "acceptedNames": accepted}
+
+
+def same_status(old: Document, new: Document) -> bool:
+    """Whether nothing is other than before but times."""
+    told = [
+        [(one["type"], one["status"], one["reason"], one["message"]) for one in status.get("conditions") or ()]
+        for status in (old, new)
+    ]
+    return told[0] == told[1] and old.get("acceptedNames") == new.get("acceptedNames")
+
+
+def is_condition(status: Document, type_: str) -> bool:
+    """Whether a condition of a definition is true."""
+    return any(one["type"] == type_ and one["status"] == "True" for one in status.get("conditions") or ())
+
+
+def with_condition(status: Document, type_: str, holds: bool, reason: str, message: str, time: str) -> list[Document]:
+    """The conditions of a status with one of them as it is now; its time is that of its last change."""
+    before = list(status.get("conditions") or ())
+    value = "True" if holds else "False"
+    old = next((one for one in before if one["type"] == type_), None)
+    since = old["lastTransitionTime"] if old is not None and old["status"] == value else time
+    new = {"type": type_, "status": value, "lastTransitionTime": since, "reason": reason, "message": message}
+    if old is None:
+        return [*before, new]
+    return [new if one is old else one for one in before]
 
 
 def mark_terminating(document: Document, time: str) -> None:
@@ -120,16 +174,7 @@ def in_progress(status: Document, time: str) -> Document:
 
 def terminating(status: Document, reason: str, message: str, time: str) -> Document:
     """The status of a definition that goes, for such a reason."""
-    before = status.get("conditions") or []
-    since = next((one["lastTransitionTime"] for one in before if one["type"] == "Terminating"), time)
-    condition = {
-        "type": "Terminating",
-        "status": "True",
-        "lastTransitionTime": since,
-        "reason": reason,
-        "message": message,
-    }
-    return {**status, "conditions": [*(one for one in before if one["type"] != "Terminating"), condition]}
+    return {**status, "conditions": with_condition(status, "Terminating", True, reason, message, time)}
 
 
 def is_terminating(definition: Document) -> bool:
@@ -137,48 +182,32 @@ def is_terminating(definition: Document) -> bool:
     return bool(definition["metadata"].get("deletionTimestamp"))
 
 
-def _default(document: Document) -> None:
-    spec = document.get("spec")
-    if isinstance(spec, dict) and isinstance(spec.get("names"), dict):
-        names = spec["names"] = dict(spec["names"])
-        kind = names.get("kind") or ""
-        names.setdefault("listKind", f"{kind}List")
-        names.setdefault("singular", kind.lower())
-        spec.setdefault("conversion", {"strategy": "None"})
+# -- the kind of definitions ---------------------------------------------------------------------------------------
 
 
-def _struct(**fields: Document) -> Document:
-    return {"type": "object", "properties": fields}
+def _prepare(write: Write) -> None:
+    """A new storage version is remembered."""
+    new = write.new
+    if new is None or write.subresource:
+        return
+    if any(mentions(_schema(one), "x-kubernetes-validations") for one in (new.get("spec") or {}).get("versions") or ()):
+        raise not_implemented("CEL rules (x-kubernetes-validations)")
+    if write.old is None:
+        new["status"] = {"acceptedNames": {"kind": "", "plural": ""}, "conditions": None, "storedVersions": []}
+    status = new.setdefault("status", {})
+    stored = list(status.get("storedVersions") or ())
+    found = next((one["name"] for one in (new.get("spec") or {}).get("versions") or () if one.get("storage")), None)
+    if found is not None and found not in stored:
+        new["status"] = {**status, "storedVersions": [*stored, found]}
 
 
-_TEXT: Final[Document] = {"type": "string"}
-_TEXTS: Final[Document] = {"type": "array", "items": _TEXT}
-_ANYTHING: Final[Document] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-_CONDITIONS: Final[Document] = {
-    "type": "array",
-    "nullable": True,
-    "x-kubernetes-list-type": "map",
-    "x-kubernetes-list-map-keys": ["type"],
-    "items": _ANYTHING,
-}
-_NAMES: Final = _struct(kind=_TEXT, listKind=_TEXT, plural=_TEXT, singular=_TEXT, categories=_TEXTS, shortNames=_TEXTS)
-_SCHEMA: Final = from_openapi(
-    _struct(
-        spec=_struct(
-            group=_TEXT,
-            scope=_TEXT,
-            preserveUnknownFields={"type": "boolean"},
-            names=_NAMES,
-            conversion=_struct(strategy=_TEXT, webhook=_ANYTHING),
-            versions={"type": "array", "items": _ANYTHING},
-        ),
-        status=_struct(acceptedNames=_NAMES, storedVersions=_TEXTS, conditions=_CONDITIONS),
-    )
-)
+def _judge(write: Write) -> Iterator[Fault]:
+    return definition_rules.faults(write)
+
 
 CRD_KIND: Final = Kind(
     known.CRD,
-    _SCHEMA,
+    DEFINITION,
     Strategy(
         subresources={"status": ("status",)},
         main_keeps=("status",),
@@ -187,9 +216,20 @@ CRD_KIND: Final = Kind(
         mark=mark_terminating,
         strategic=True,
     ),
-    Hooks(default=_default, allocate=check),
+    Hooks(default=fill_in, allocate=_prepare, validate=_judge),
     short_names=("crd", "crds"),
     blank={"spec": {"names": {}}, "status": {"acceptedNames": {}}},
     categories=("api-extensions",),
     custom=False,
 )
+
+__all__ = [
+    "CLEANUP",
+    "CRD_KIND",
+    "in_progress",
+    "is_condition",
+    "is_terminating",
+    "kind_of",
+    "kinds_of",
+    "settled",
+]

@@ -24,7 +24,7 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
     Raises:
         Failure: 404, or 409 when a precondition does not hold.
     """
-    found = session.transaction.get(kind.table, key_of(*key))
+    found = session.find(kind, key_of(*key))
     if found is None:
         raise not_found(kind.group_resource, key.name)
     old = found.value
@@ -57,7 +57,8 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
 
 def delete_all(session: Session, kind: Kind, selection: Selection, options: DeleteOptions) -> list[Document]:
     """Delete every object that is selected; the answer is what there was, in the order of the names."""
-    chosen = [one for one in session.transaction.all(kind.table, selection.namespace) if selection.matches(one)]
+    state = map(kind.seen, session.transaction.all(kind.table, selection.namespace))
+    chosen = [one for one in state if selection.matches(one)]
     for one in chosen:
         if session.transaction.get(kind.table, one.key) is not None:
             delete(session, kind, ObjectKey(one.namespace, one.name), options)

@@ -15,6 +15,7 @@ from reconcile.kube.objects import ObjectKey
 from reconcile.testing.apiserver.content import Form, metadata_only
 from reconcile.testing.apiserver.failure import bad_request, expired, not_found
 from reconcile.testing.apiserver.options import EXACT, ListOptions, parse_version
+from reconcile.testing.apiserver.scaling import scale_of
 from reconcile.testing.apiserver.storage import Storage, Stored, key_of, within
 from reconcile.testing.apiserver.strategy import Kind
 
@@ -38,7 +39,21 @@ def get(storage: Storage, kind: Kind, key: ObjectKey, form: Form = Form.WHOLE) -
     found = storage.get(kind.table, key_of(*key))
     if found is None:
         raise not_found(kind.group_resource, key.name)
-    return encoded(found, form)
+    return encoded(kind.seen(found), form)
+
+
+def scale(storage: Storage, kind: Kind, key: ObjectKey, form: Form = Form.WHOLE) -> bytes:
+    """One object as a scale.
+
+    Raises:
+        Failure: 404, or 500 for an object that has no number of replicas.
+    """
+    found = storage.get(kind.table, key_of(*key))
+    if found is None:
+        raise not_found(kind.group_resource, key.name)
+    assert kind.strategy.scale is not None
+    document = scale_of(kind.strategy.scale, kind.seen(found).value)
+    return orjson.dumps(document) if form is Form.WHOLE else metadata_only(document)
 
 
 def encoded(stored: Stored, form: Form) -> bytes:
@@ -74,7 +89,10 @@ def list_(storage: Storage, kind: Kind, options: ListOptions, form: Form = Form.
         raise expired(_TOO_OLD)
     objects, order = found
     order = within(order, namespace) if namespace else order
-    page, last, rest = _page(objects, order, options, start)
+    if kind.family is not None:
+        # in one go: others may have to be asked
+        kind.family.learn(kind, (objects[key] for key in order))
+    page, last, rest = _page(kind, objects, order, options, start)
     # a list of custom resources says that there is no more, one of built-in kinds leaves it out
     metadata: dict[str, object] = {"continue": ""} if kind.custom and form is Form.WHOLE else {}
     metadata["resourceVersion"] = str(version)
@@ -91,13 +109,13 @@ def _is_exact(options: ListOptions) -> bool:
 
 
 def _page(
-    objects: Mapping[str, Stored], order: list[str], options: ListOptions, start: str
+    kind: Kind, objects: Mapping[str, Stored], order: list[str], options: ListOptions, start: str
 ) -> tuple[list[Stored], str, int]:
     """The objects of a page, the key of the last one looked at, and how many keys are left after it."""
     page: list[Stored] = []
     selection = options.selection
     for index in range(bisect.bisect_left(order, start) if start else 0, len(order)):
-        stored = objects[order[index]]
+        stored = kind.seen(objects[order[index]])
         if selection.is_all or selection.matches(stored):
             page.append(stored)
             if options.limit and len(page) == options.limit:

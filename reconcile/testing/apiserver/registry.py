@@ -41,6 +41,10 @@ class Registry:
         """The kind that an owner reference or a document names."""
         return next((one for one in self if (one.resource.api_version, one.resource.kind) == (api_version, kind)), None)
 
+    def all_of_table(self, table: str) -> list[Kind]:
+        """The kinds whose objects lie in a table: the versions of one resource."""
+        return [one for one in self if one.table == table]
+
     def of_table(self, table: str) -> Kind | None:
         """A kind whose objects lie in a table."""
         return next((one for one in self if one.table == table), None)

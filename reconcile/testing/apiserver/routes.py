@@ -21,6 +21,7 @@ from reconcile.testing.apiserver.failure import (
     not_found,
     not_implemented,
 )
+from reconcile.testing.apiserver.metrics import CONTENT_TYPE as METRICS
 from reconcile.testing.apiserver.registry import Registry
 from reconcile.testing.apiserver.strategy import Kind
 
@@ -44,7 +45,7 @@ class OwnPage:
 
 
 _HEALTH: Final = ("livez", "readyz", "healthz")
-_LATER: Final = {"openapi": "OpenAPI documents", "metrics": "metrics", "logs": "logs"}
+_LATER: Final = {"openapi": "OpenAPI documents", "logs": "logs"}
 
 
 def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
@@ -79,7 +80,8 @@ def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
 
 
 def _check_subresource(info: RequestInfo, kind: Kind) -> None:
-    if info.subresource not in kind.strategy.subresources:
+    has_scale = info.subresource == "scale" and kind.strategy.scale is not None
+    if info.subresource not in kind.strategy.subresources and not has_scale:
         if not kind.custom and info.subresource in _MISSING_SUBRESOURCES.get(info.plural, ()):
             raise not_implemented(f"the subresource {info.plural}/{info.subresource}")
         raise not_found(kind.group_resource, info.name) if kind.custom else _lost(info)
@@ -162,6 +164,8 @@ def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
     match request.path.strip("/").split("/"):
         case [page, *_] if page in _HEALTH:
             return OwnPage("ok", "text/plain; charset=utf-8")
+        case ["metrics"]:
+            return OwnPage("", METRICS)  # the server fills it
         case ["version"]:
             document = discovery.VERSION
         case ["api"] | ["apis"] as found if whole:

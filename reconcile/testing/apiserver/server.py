@@ -6,6 +6,7 @@ a way in.
 """
 
 import logging
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ from reconcile.core.clock import Seconds, now, utc
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import content, reading, reviews, verbs
+from reconcile.testing.apiserver import content, impersonation, reading, reviews, verbs
 from reconcile.testing.apiserver.admission import ADMIN, Rules, User
 from reconcile.testing.apiserver.caretakers import Caretakers
 from reconcile.testing.apiserver.content import Form
@@ -35,6 +36,8 @@ from reconcile.testing.apiserver.failure import (
 from reconcile.testing.apiserver.kinds import BUILT_IN
 from reconcile.testing.apiserver.managers import timestamp
 from reconcile.testing.apiserver.memory import MemoryTransport
+from reconcile.testing.apiserver.metrics import CONTENT_TYPE as METRICS
+from reconcile.testing.apiserver.metrics import Metrics
 from reconcile.testing.apiserver.options import (
     ListOptions,
     list_options,
@@ -47,6 +50,7 @@ from reconcile.testing.apiserver.session import Session
 from reconcile.testing.apiserver.settings import Audited, Settings
 from reconcile.testing.apiserver.storage import Event, Snapshot, Storage
 from reconcile.testing.apiserver.strategy import Kind
+from reconcile.testing.apiserver.tokens import Tokens
 from reconcile.testing.apiserver.watching import Watcher, Watchers
 from reconcile.testing.apiserver.writing import Result, create
 
@@ -82,10 +86,13 @@ class ApiServer:
     rng: random.Random = attrs.field(factory=lambda: random.Random(0), kw_only=True)
     settings: Settings = attrs.field(default=Settings(), kw_only=True)
     rules: Rules = attrs.field(default=Rules(), kw_only=True)
+    tokens: Tokens = attrs.field(factory=lambda: Tokens(os.urandom(32)), kw_only=True)
+    """Issues and reads the tokens of service accounts."""
     storage: Storage = attrs.field(init=False)
     registry: Registry = attrs.field(factory=Registry, init=False)
     audit: deque[Audited] = attrs.field(init=False)
     """The last requests, oldest first."""
+    metrics: Metrics = attrs.field(factory=Metrics, init=False)
     _watchers: Watchers = attrs.field(factory=Watchers, init=False)
     _caretakers: Caretakers = attrs.field(init=False)
     _changed: anyio.Event = attrs.field(init=False)
@@ -138,11 +145,12 @@ class ApiServer:
     async def answer(self, request: HttpRequest, user: User = ADMIN) -> Answer:
         """Answer a request; never raises for what a client did."""
         info: RequestInfo | None = None
-        stored = False
+        stored, started = False, now()
         try:
+            user = impersonation.impersonated(request.headers, user, self.rules, request.path)
             found = route(request, self.registry)
             if isinstance(found, OwnPage):
-                answer = Answer(_page(found))
+                answer = Answer(self._page(found))
             else:
                 info = found.info
                 self.rules.check(user, info)
@@ -158,7 +166,16 @@ class ApiServer:
             bug = internal(str(error) or type(error).__name__)
             answer = Answer(HttpResponse(bug.code, bug.headers, bug.body))
         self._note(request, info, user, answer.response.status, stored)
+        self.metrics.note(info, answer.response.status, now() - started)
         return answer
+
+    def _page(self, page: OwnPage) -> HttpResponse:
+        value = page.value
+        if page.content_type == METRICS:
+            objects = {name: len(table.objects) for name, table in self.storage.tables.items()}
+            value = self.metrics.text(watches=self.watching, objects=objects, version=self.storage.version)
+        body = value.encode() if isinstance(value, str) else orjson.dumps(value)
+        return HttpResponse(200, {"content-type": page.content_type}, body)
 
     # -- what tests ask and do -------------------------------------------------------------------------------------
 
@@ -210,7 +227,8 @@ class ApiServer:
         form = content.form(request, custom=kind.custom, streams=not info.name)
         if info.verb == "get":
             await self._reach(parse_version(request.get("resourceVersion")))
-            body = reading.get(self.storage, kind, info.key, form)
+            read = reading.scale if info.subresource == verbs.SCALE else reading.get
+            body = read(self.storage, kind, info.key, form)
             return Answer(HttpResponse(200, _JSON, body))
         options = list_options(request, kind, info.namespace, watch_list=self.settings.watch_list)
         if info.verb == "watch":
@@ -253,7 +271,8 @@ class ApiServer:
             await self._reach(asked)
         if wants_state:
             keys = self.storage.keys(kind.table, options.selection.namespace)
-            state = [table.objects[key] for key in keys if options.selection.matches(table.objects[key])]
+            found = (kind.seen(table.objects[key]) for key in keys)
+            state = [one for one in found if options.selection.matches(one)]
             mark_end = bool(options.initial_events) and options.bookmarks
             watcher.begin(state, self.storage.version, mark_end=mark_end)
         elif asked == 0:
@@ -319,11 +338,6 @@ class ApiServer:
 
 def _create_namespace(kind: Kind, name: str, session: Session) -> Result:
     return create(session, kind, "", {"metadata": {"name": name}}, "kube-apiserver")
-
-
-def _page(page: OwnPage) -> HttpResponse:
-    body = page.value.encode() if isinstance(page.value, str) else orjson.dumps(page.value)
-    return HttpResponse(200, {"content-type": page.content_type}, body)
 
 
 __all__ = ["Answer", "ApiServer", "Audited", "Settings"]

@@ -13,6 +13,7 @@ from functools import partial
 import attrs
 
 from reconcile.testing.apiserver import metadata as metas
+from reconcile.testing.apiserver import scaling
 from reconcile.testing.apiserver.admission import User, World, Write, guarded
 from reconcile.testing.apiserver.apply import Writer
 from reconcile.testing.apiserver.decoding import Blame, strict_failure
@@ -83,7 +84,13 @@ class Session:
         version = kind.resource.api_version
 
         def convert(document: Document, api_version: str) -> tuple[Schema, Document] | None:
-            return (kind.schema, document) if api_version == version else None
+            if api_version == version:
+                return kind.schema, document
+            group, _, other = api_version.rpartition("/")
+            family = kind.family
+            if family is None or group != family.group or other not in family.schemas:
+                return None
+            return family.schemas[other], family.converted(document, other)
 
         excluded = kind.strategy.resets(subresource)
         return Writer(manager, version, kind.schema, convert, self.time, subresource, excluded, kind.blank)
@@ -110,6 +117,8 @@ class Session:
         if kind.custom:
             only = kind.strategy.subresources[subresource] if subresource else None
             faults += schema_faults(kind.schema, new, old, only=only)
+            if kind.strategy.scale is not None:
+                faults += scaling.faults(kind.strategy.scale, new, status_only=bool(subresource))
         if kind.hooks.validate is not None:
             with guarded():
                 faults += kind.hooks.validate(self._write(kind, subresource, old, new))
@@ -125,6 +134,11 @@ class Session:
     def _write(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Write:
         return Write(self.user, kind, subresource, old, new, self.dry_run, self.world(self))
 
+    def find(self, kind: Kind, key: str) -> Stored | None:
+        """An object as its kind shows it, changes of this session included."""
+        found = self.transaction.get(kind.table, key)
+        return kind.seen(found) if found is not None else None
+
     # -- ends ------------------------------------------------------------------------------------------------------
 
     def store(
@@ -137,7 +151,10 @@ class Session:
         untidy: bool = False,
     ) -> Document:
         """Put a document that has passed all steps; the answer is how a client sees it."""
-        kept = self.transaction.put(kind.table, document, kind.selectable(document), untidy=untidy)
+        as_kept = kind.kept(document)
+        kept = self.transaction.put(kind.table, as_kept, kind.selectable_as_kept(as_kept), untidy=untidy)
+        if kind.family is not None:
+            kept = kind.seen(kept)
         if kind.hooks.after_commit is not None:
             self.done.append(self._write(kind, subresource, old, kept.value))
         if not self.dry_run:

@@ -12,9 +12,13 @@ import attrs
 
 from reconcile.kube.resource import Resource
 from reconcile.testing.apiserver import names
+from reconcile.testing.apiserver.columns import Column
 from reconcile.testing.apiserver.failure import Document, Fault, GroupName
 from reconcile.testing.apiserver.fields import FieldSet, of_paths
+from reconcile.testing.apiserver.scaling import ScalePaths
 from reconcile.testing.apiserver.schema import Schema, open_schema
+from reconcile.testing.apiserver.storage import Stored
+from reconcile.testing.apiserver.versions import Family
 
 if TYPE_CHECKING:
     from reconcile.testing.apiserver.admission import Write
@@ -54,6 +58,8 @@ class Strategy:
     Such a kind has a deletion of its own: it leaves the generation and the grace period alone."""
     remains: Callable[[Document], bool] | None = None
     """Whether an object in deletion has to stay for a reason that is not in ``metadata.finalizers``."""
+    scale: ScalePaths | None = None
+    """Where an object keeps its replicas: it has the scale subresource."""
     verbs: tuple[str, ...] = VERBS
 
     def resets(self, subresource: str) -> FieldSet:
@@ -112,6 +118,12 @@ class Kind:
     """The parts that an empty object of the kind already has: those that its Go type keeps by value."""
     custom: bool = True
     """A custom resource: unknown fields are pruned and its schema is enforced, as for a CustomResourceDefinition."""
+    columns: tuple[Column, ...] = ()
+    """What a table shows of its objects besides their names."""
+    family: Family | None = None
+    """All its versions, where there may be several; ``None``: what is stored is what is shown."""
+    deprecation: str = ""
+    """What whoever uses this version is warned of; "" if it is a good one."""
 
     @property
     def table(self) -> str:
@@ -133,9 +145,22 @@ class Kind:
         """The kind of its lists."""
         return f"{self.resource.kind}List"
 
+    def seen(self, found: Stored) -> Stored:
+        """A stored object as this version shows it."""
+        return found if self.family is None else self.family.seen(self, found)
+
+    def kept(self, document: Document) -> Document:
+        """A document of this version as it is stored."""
+        return document if self.family is None else self.family.kept(document)
+
     def selectable(self, document: Document) -> dict[str, str]:
         """The values that field selectors may ask for, besides name and namespace."""
         return {name: _text(document, path) for name, path in self.strategy.fields.items()}
+
+    def selectable_as_kept(self, document: Document) -> dict[str, str]:
+        """The same for a document as it is stored."""
+        paths = self.strategy.fields if self.family is None else self.family.fields[self.family.storage]
+        return {name: _text(document, path) for name, path in paths.items()}
 
 
 def _text(document: Any, path: tuple[str, ...]) -> str:

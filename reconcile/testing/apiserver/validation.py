@@ -43,6 +43,13 @@ def schema_faults(
         yield from _twins(schema, new, "")
 
 
+def value_faults(schema: Schema, value: Any, path: str) -> Iterator[Fault]:
+    """Faults of a value that is judged by itself; ``path`` is where it stands."""
+    for fault in _judge(schema, value, MISSING, "").faults:
+        yield attrs.evolve(fault, field=_below(path, fault.field))
+    yield from _twins(schema, value, path)
+
+
 def _below(name: str, path: str) -> str:
     return path if path == "<nil>" else f"{name}{'' if path.startswith('[') or not path else '.'}{path}"
 

@@ -11,7 +11,7 @@ import attrs
 import orjson
 
 from reconcile.kube.request import HttpRequest, HttpResponse
-from reconcile.testing.apiserver import content, decoding, patching
+from reconcile.testing.apiserver import content, decoding, patching, rescaling
 from reconcile.testing.apiserver.belonging import check_definition
 from reconcile.testing.apiserver.content import Form
 from reconcile.testing.apiserver.deleting import delete, delete_all
@@ -24,6 +24,7 @@ from reconcile.testing.apiserver.session import Session
 from reconcile.testing.apiserver.strategy import Kind
 from reconcile.testing.apiserver.writing import Result, apply, create, replace, unstored, update
 
+SCALE: Final = "scale"
 _JSON: Final = {"content-type": content.JSON}
 
 
@@ -71,11 +72,13 @@ def _put(call: Call, request: HttpRequest) -> Order:
     kind, info = call.kind, call.info
     form = content.form(request, custom=kind.custom)
     options = write_options(request, "CreateOptions" if info.verb == "create" else "UpdateOptions")
-    document = decoding.body(request, kind)
+    document = decoding.body(request, rescaling.SCALE if info.subresource == SCALE else kind)
 
     def steps(session: Session) -> Result:
         if info.verb == "create":
             return create(session, kind, info.namespace, document, options.manager)
+        if info.subresource == SCALE:
+            return rescaling.update(session, kind, info.key, lambda _: document, options.manager)
         return replace(session, kind, info.key, document, options.manager, info.subresource)
 
     def run(session: Session) -> Outcome:
@@ -88,6 +91,7 @@ def _put(call: Call, request: HttpRequest) -> Order:
 
 def _patch(call: Call, request: HttpRequest) -> Order:
     kind, key, subresource = call.kind, call.info.key, call.info.subresource
+    form_of = rescaling.SCALE if subresource == SCALE else kind
     form = content.form(request, custom=kind.custom)
     media = request.headers.get("content-type", "").partition(";")[0].strip()
     offers = [patching.JSON_PATCH, patching.MERGE, patching.APPLY]
@@ -100,15 +104,20 @@ def _patch(call: Call, request: HttpRequest) -> Order:
     config = content.document(raw, yaml=True) if media == patching.APPLY else {}
 
     def steps(session: Session) -> Result:
+        if media == patching.APPLY and subresource == SCALE:
+            return rescaling.apply(session, kind, key, config, manager, force=options.force)
         if media == patching.APPLY:
             return apply(session, kind, key, config, manager, force=options.force, subresource=subresource)
         blame = patching.blame(raw) if media == patching.STRATEGIC else partial(decoding.blame_result, kind)
         session.blame = blame
 
         def change(live: Document) -> Document:
-            patched = patching.patched(kind.schema, live, raw, media)
-            decoding.check_patched(kind, patched, blame)
+            patched = patching.patched(form_of.schema, live, raw, media)
+            decoding.check_patched(form_of, patched, blame)
             return patched
+
+        if subresource == SCALE:
+            return rescaling.update(session, kind, key, change, manager)
 
         return update(session, kind, key, change, manager, subresource=subresource)
 

@@ -19,7 +19,7 @@ from reconcile.testing.apiserver.content import Form, metadata_only
 from reconcile.testing.apiserver.failure import Document, Failure
 from reconcile.testing.apiserver.options import Selection
 from reconcile.testing.apiserver.reading import encoded
-from reconcile.testing.apiserver.storage import Event, Stored
+from reconcile.testing.apiserver.storage import Event, Stored, stored
 from reconcile.testing.apiserver.strategy import Kind
 
 BOOKMARK_EVERY: Final[Seconds] = 60.0
@@ -32,21 +32,25 @@ def line(kind: str, document: bytes) -> bytes:
     return b'{"type":"' + kind.encode() + b'","object":' + document + b"}\n"
 
 
-def change_line(event: Event, selection: Selection, form: Form) -> bytes | None:
+def change_line(kind: Kind, event: Event, selection: Selection, form: Form) -> bytes | None:
     """What a change looks like to a watcher; ``None`` if it does not concern it."""
-    was = event.old is not None and selection.matches(event.old)
-    is_ = event.new is not None and selection.matches(event.new)
+    old = kind.seen(event.old) if event.old is not None else None
+    new = kind.seen(event.new) if event.new is not None else None
+    was = old is not None and selection.matches(old)
+    is_ = new is not None and selection.matches(new)
     if not was and not is_:
         return None
-    kind = "DELETED" if not is_ else "MODIFIED" if was else "ADDED"
-    cached = event.lines.get((kind, form))
+    change = "DELETED" if not is_ else "MODIFIED" if was else "ADDED"
+    as_seen = (change, form, kind.resource.version)
+    cached = event.lines.get(as_seen)
     if cached is None:
         if is_:
-            assert event.new is not None
-            document = encoded(event.new, form)
+            assert new is not None
+            document = encoded(new, form)
         else:
-            document = event.last if form is Form.WHOLE else metadata_only(orjson.loads(event.last))
-        cached = event.lines[kind, form] = line(kind, document)
+            last = event.last if old is event.old else stored(kind.seen(old).value, event.version).raw if old else b""
+            document = last if form is Form.WHOLE else metadata_only(orjson.loads(last))
+        cached = event.lines[as_seen] = line(change, document)
     return cached
 
 
@@ -86,10 +90,10 @@ class Watcher:
     def __attrs_post_init__(self) -> None:
         self.next_bookmark = self._bookmark_after(now())
 
-    def begin(self, stored: Iterable[Stored], version: int, *, mark_end: bool) -> None:
+    def begin(self, state: Iterable[Stored], version: int, *, mark_end: bool) -> None:
         """Start with the current state as ADDED lines; ``mark_end`` closes them with the bookmark of WatchList."""
-        for one in stored:
-            self._lines.append(line("ADDED", encoded(one, self.form)))
+        for one in state:
+            self._lines.append(line("ADDED", encoded(self.kind.seen(one), self.form)))
         self.after = version
         if mark_end:
             self._lines.append(bookmark_line(self.kind, version, self.form, initial_events_end=True))
@@ -115,7 +119,7 @@ class Watcher:
     def _take(self, event: Event) -> None:
         if event.version <= self.after:
             return
-        found = change_line(event, self.selection, self.form)
+        found = change_line(self.kind, event, self.selection, self.form)
         if found is not None:
             self._lines.append(found)
 

@@ -132,10 +132,10 @@ def update(
     Raises:
         Failure: whatever the real server would refuse it with.
     """
-    found = _found(session, kind, key, uid)
+    found = found_for_update(session, kind, key, uid)
     old = found.value
     new = parts.with_own_metadata(change(old))
-    _same_name(kind, key, new)
+    same_name(kind, key, new)
     new = session.formed(kind, new, old)
     session.warnings += metas.same_owners(new)
     new = track(session.writer(kind, manager, subresource), old, new)
@@ -146,7 +146,7 @@ def replace(
     session: Session, kind: Kind, key: ObjectKey, document: Document, manager: str, subresource: str = ""
 ) -> Result:
     """Put a document in place of an object, as PUT does."""
-    _same_name(kind, key, document)
+    same_name(kind, key, document)
     if session.transaction.get(kind.table, key_of(*key)) is None and kind.strategy.create_on_update and not subresource:
         metas.of(document).pop("resourceVersion", None)
         return create(session, kind, key.namespace, document, manager)
@@ -163,7 +163,7 @@ def apply(
         group, _, plain = version.rpartition("/")
         raise bad_request(f"invalid object type: {group}/{plain}, Kind={config.get('kind') or ''}")
     writer = session.writer(kind, manager, subresource)
-    found = session.transaction.get(kind.table, key_of(*key))
+    found = session.find(kind, key_of(*key))
     if found is None:
         if subresource:
             raise not_found(kind.group_resource, key.name)
@@ -175,16 +175,17 @@ def apply(
                 "and no existing object was found"
             )
             raise conflict(kind.group_resource, key.name, why)
-        _same_name(kind, key, document)
+        same_name(kind, key, document)
         return _create_tracked(session, kind, defaulted(kind, document))
     old = found.value
     new = parts.with_own_metadata(applied(writer, old, config, force=force))
-    _same_name(kind, key, new)
+    same_name(kind, key, new)
     return _update(session, kind, found, old, defaulted(kind, new), subresource)
 
 
-def _found(session: Session, kind: Kind, key: ObjectKey, uid: str) -> Stored:
-    found = session.transaction.get(kind.table, key_of(*key))
+def found_for_update(session: Session, kind: Kind, key: ObjectKey, uid: str = "") -> Stored:
+    """The object that is to be changed. Raises ``Failure``: 404, or 409 for another ``uid``."""
+    found = session.find(kind, key_of(*key))
     if found is None:
         raise not_found(kind.group_resource, key.name)
     if uid and uid != found.uid:
@@ -198,7 +199,8 @@ def _found(session: Session, kind: Kind, key: ObjectKey, uid: str) -> Stored:
     return found
 
 
-def _same_name(kind: Kind, key: ObjectKey, document: Document) -> None:
+def same_name(kind: Kind, key: ObjectKey, document: Document) -> None:
+    """See that a document is about the object that the request is about. Raises ``Failure``: 400."""
     if fault := metas.shape_fault(document.get("metadata")):
         raise bad_request(fault)
     metas.place(document, key.namespace)
@@ -209,6 +211,11 @@ def _same_name(kind: Kind, key: ObjectKey, document: Document) -> None:
     if name != key.name:
         text = f"the name of the object ({name}) does not match the name on the URL ({key.name})"
         raise bad_request(text)
+
+
+def update_tracked(session: Session, kind: Kind, found: Stored, old: Document, new: Document) -> Result:
+    """Change an object whose managedFields are settled."""
+    return _update(session, kind, found, old, new, "")
 
 
 def _update(session: Session, kind: Kind, found: Stored, old: Document, new: Document, subresource: str) -> Result:
