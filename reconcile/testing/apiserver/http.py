@@ -25,7 +25,8 @@ from anyio.abc import TaskGroup
 from reconcile.core.clock import Seconds, now, utc
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.testing.apiserver.admission import ADMIN, User
-from reconcile.testing.apiserver.connection import Connection, Peer, Reply
+from reconcile.testing.apiserver.auditing import COMPLETE, STARTED, Asked, AuditLog
+from reconcile.testing.apiserver.connection import Connection, Peer, Reply, Story
 from reconcile.testing.apiserver.failure import Failure
 from reconcile.testing.apiserver.settings import HttpSettings
 
@@ -56,6 +57,8 @@ class Security:
     authenticate: Authenticate = anybody
 
 
+NOBODY: Final = User("", ())
+"""Who could not show who they are."""
 OPEN: Final = Security()
 """No TLS, and everybody is the administrator: for loopback."""
 
@@ -69,6 +72,7 @@ class Endpoint:
     security: Security
     settings: HttpSettings
     port: int = 0
+    audit_log: AuditLog | None = None
     connections: set[Connection] = attrs.field(factory=set, init=False)
     _tasks: TaskGroup = attrs.field(init=False)
     _listener: asyncio.Server | None = attrs.field(default=None, init=False)
@@ -96,18 +100,27 @@ class Endpoint:
 
     async def reply(self, request: HttpRequest, peer: Peer) -> Reply:
         """Answer a request."""
+        audit_id = str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+        received = utc() if self.audit_log is not None else None
+        stream: Story | None = None
+        user = NOBODY
         try:
             user = self.security.authenticate(request.headers, peer)
         except Failure as failure:
             response = HttpResponse(failure.code, failure.headers, failure.body)
-            return Reply(attrs.evolve(response, headers=self._headers(response)))
-        answer = await self.server.answer(request, user)
-        response = answer.response
-        return Reply(HttpResponse(response.status, self._headers(response), response.body), answer.watcher)
-
-    def _headers(self, response: HttpResponse) -> Mapping[str, str]:
-        audit_id = str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
-        return {"audit-id": audit_id, "cache-control": "no-cache, private", **response.headers}
+        else:
+            answer = await self.server.answer(request, user)
+            response, stream = answer.response, answer.watcher
+        headers = {"audit-id": audit_id, "cache-control": "no-cache, private", **response.headers}
+        reply = Reply(HttpResponse(response.status, headers, response.body), stream)
+        if self.audit_log is None or received is None:
+            return reply
+        asked = Asked(audit_id, request, user, peer.address, received)
+        self.audit_log.write(asked, STARTED if stream is not None else COMPLETE, response, utc())
+        if stream is None:
+            return reply
+        log = self.audit_log
+        return attrs.evolve(reply, done=lambda: log.write(asked, COMPLETE, response, utc()))
 
     def date(self) -> str:
         """Now, as HTTP has it."""
@@ -171,13 +184,14 @@ async def listening(
     port: int = 0,
     security: Security = OPEN,
     settings: HttpSettings = _DEFAULTS,
+    audit_log: AuditLog | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Serve ``server``, which is entered already, on a port; 0 is any that is free. Needs a real loop and httptools.
 
     Raises:
         CannotListen: somebody else has the port, or the host is none of this machine.
     """
-    endpoint = Endpoint(server, host, security, settings, port)
+    endpoint = Endpoint(server, host, security, settings, port, audit_log)
     await endpoint.open()
     tasks = endpoint._tasks = anyio.create_task_group()
     await tasks.__aenter__()
