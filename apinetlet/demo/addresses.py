@@ -68,7 +68,7 @@ class Addresses:
             family = spec.get("ipFamily") or ""
             if not self.of_family(family):
                 raise Failure(500, "", f"cannot allocate IPs of family {family}")
-            found = self._take(write, spec["ip"]) if spec.get("ip") else self._take_any(write, family)
+            found = self._take(write, spec["ip"], family) if spec.get("ip") else self._take_any(write, family)
             spec["ip"] = found
             domain = self.generation.finalizers
             labels = {f"{domain}/ip-family": family, f"{domain}/ip": found.replace(":", "-")}
@@ -86,9 +86,9 @@ class Addresses:
 
     # -- addresses -------------------------------------------------------------------------------------------------
 
-    def _take(self, write: Write, ip: str) -> str:
+    def _take(self, write: Write, ip: str, family: str) -> str:
         wanted = ip_address(ip)
-        if not any(wanted in one for one in self.of_family(checks.family_of(ip))):
+        if not any(wanted in one for one in self.of_family(family)):
             raise self._refused(ip, "the provided IP is not in range")
         if not write.dry_run:
             if write.world.get(self.resource, ObjectKey("", ip)) is not None:

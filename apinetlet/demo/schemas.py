@@ -17,6 +17,7 @@ from reconcile.testing.apiserver import Fault, Hooks, Kind, Write
 from reconcile.testing.apiserver.crds import kind_of
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.names import NameRule
+from reconcile.testing.apiserver.schema import Items, Schema
 
 Rule: TypeAlias = Callable[[Write], Iterable[Fault]]
 
@@ -35,7 +36,14 @@ def crds(generation: str, group: str) -> tuple[Document, ...]:
 def described(generation: str, group: str) -> tuple[Kind, ...]:
     """The kinds of one API group as their definitions describe them."""
     found = (kind_of(definition) for definition in crds(generation, group))
-    return tuple(kind for kind in found if kind is not None)
+    return tuple(attrs.evolve(kind, schema=_merging(kind.schema)) for kind in found if kind is not None)
+
+
+def _merging(schema: Schema) -> Schema:
+    """The schema, its keyed lists merged by strategic patches, too: it is by their patch keys that they are keyed."""
+    own: dict[str, Any] = {"patch_merges": True, "patch_key": schema.keys[0]} if schema.relation is Items.MAP else {}
+    fields = {name: one if name == "metadata" else _merging(one) for name, one in schema.fields.items()}
+    return attrs.evolve(schema, fields=fields, **own) if fields or own else schema
 
 
 def aggregated(

@@ -118,7 +118,7 @@ def interface(names_of_objects: NameRule, write: Write) -> Iterator[Fault]:
     for index, one in enumerate(checks.entries(write.object, "spec.prefixes")):
         yield from _one_source(one, f"spec.prefixes[{index}]")
         yield from _made_name(names_of_objects, write.object, one, f"pf-{index}", f"spec.prefixes[{index}]")
-    if (virtual := checks.at(write.object, "spec.virtualIP")) is not None:
+    if isinstance(virtual := (checks.at(write.object, "spec") or {}).get("virtualIP"), dict):
         yield from _one_source(virtual, "spec.virtualIP", literal="virtualIPRef")
     yield from checks.fixed(write, "spec.networkRef", "spec.ipFamilies", "spec.attributes")
 
@@ -208,8 +208,8 @@ def gateway(write: Write) -> Iterator[Fault]:
 def virtual_ip(write: Write) -> Iterator[Fault]:
     yield from checks.one_of(write.object, "spec.type", ("Public",), "must specify type")
     yield from checks.one_of(write.object, "spec.ipFamily", checks.FAMILIES, "must specify IP family")
-    target = checks.at(write.object, "spec.targetRef")
-    for name in ("name", "uid") if target is not None else ():
+    target = (checks.at(write.object, "spec") or {}).get("targetRef")
+    for name in ("name", "uid") if isinstance(target, dict) else ():
         yield from checks.given(write.object, f"spec.targetRef.{name}", f"must specify target {name}")
     yield from checks.fixed(write, "spec.type", "spec.ipFamily")
 
