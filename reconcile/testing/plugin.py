@@ -10,8 +10,9 @@ suite opts in from its ``conftest.py``, by fixtures that ask for these ::
     @pytest.fixture(autouse=True)
     def _nothing_left_behind(no_leaked_tasks: None) -> None: ...
 
-A test that tells a scenario in all its worlds (``explore.py``) asks for ``explored``. What it told is summed up at the
-end of the run, with the seed and the command that repeat it; ``--world`` tells one world alone.
+``apiserver``, ``client``, ``kubeconfig`` and ``world`` (``servers.py``) give a test a whole API server. A test that
+tells a scenario in all its worlds (``explore.py``) asks for ``explored``. What it told is summed up at the end of the
+run, with the seed and the command that repeat it; ``--world`` tells one world alone.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reconcile.testing.explore import Exploration
     from reconcile.testing.scenario import Scenario
 
+pytest_plugins = ("reconcile.testing.servers",)
 AnyioBackend: TypeAlias = tuple[str, dict[str, Any]]
 
 _SEED: pytest.StashKey[int] = pytest.StashKey()

@@ -3,7 +3,7 @@
 Any client library can be pointed at it. What the server itself can do, ``call`` does in its thread.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -36,6 +36,10 @@ class ServerThread:
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of ``server`` or ``endpoint``, in their thread: ``call(thread.server.compact)``."""
+        return self._portal.call(lambda: function(*args, **kwargs))
+
+    def wait(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Await an async function in the server's thread."""
         return self._portal.call(lambda: function(*args, **kwargs))
 
 

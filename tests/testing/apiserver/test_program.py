@@ -169,7 +169,14 @@ async def test_users_come_by_token_and_by_certificate_and_stand_in_the_audit_log
     files |= {"al.crt": cook.certificate, "al.key": cook.key, "tokens": 't-1,jo,u-1,"painters"\n'}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    tls = ["--tls-cert", tmp_path / "tls.crt", "--tls-key", tmp_path / "tls.key", "--client-ca", tmp_path / "ca.crt"]
+    tls: list[str | Path] = [
+        "--tls-cert",
+        tmp_path / "tls.crt",
+        "--tls-key",
+        tmp_path / "tls.key",
+        "--client-ca",
+        tmp_path / "ca.crt",
+    ]
     log = tmp_path / "audit.log"
     async with served(*tls, "--token-file", tmp_path / "tokens", "--audit-log", log) as endpoint:
         for user in ({"token": "t-1"}, {"client-certificate": "al.crt", "client-key": "al.key"}, {"token": "t-2"}):
