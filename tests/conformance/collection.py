@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.conformance.steps import Case
 
-MODULES: Final = ("storage",)
+MODULES: Final = ("storage", "lists", "watches", "patches")
 
 
 def all_cases() -> list[Case]:

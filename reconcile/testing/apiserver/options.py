@@ -41,6 +41,11 @@ class Selection:
         """Whether no selector was given."""
         return not self.labels.requirements and not self.fields.terms
 
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one object by its name."""
+        return any(term.path == "metadata.name" and not term.negated for term in self.fields.terms)
+
     def matches(self, stored: Stored) -> bool:
         """Whether an object is meant."""
         if self.namespace and stored.namespace != self.namespace:
@@ -101,11 +106,11 @@ def list_options(request: HttpRequest, kind: Kind, namespace: str, *, watch_list
     return options
 
 
-def parse_version(text: str, *, watch: bool = False) -> int:
+def parse_version(text: str, *, of_list: bool = True) -> int:
     """A resource version as a number; "" is 0.
 
     Raises:
-        Failure: 400, and for a watch 500, as the real server has it.
+        Failure: 400; 500 for a watch or one object, as the real server has it.
     """
     if not text:
         return 0
@@ -113,7 +118,7 @@ def parse_version(text: str, *, watch: bool = False) -> int:
         shown = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
         why = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
         text = f"resourceVersion: Invalid value: {shown}: strconv.ParseUint: parsing {shown}: {why}"
-        raise Failure(500, "", text) if watch else bad_request(f"invalid resource version: {text}")
+        raise bad_request(f"invalid resource version: {text}") if of_list else Failure(500, "", text)
     return int(text)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from reconcile.kube.patch import apply_merge
-from reconcile.testing.apiserver import content, strategic
+from reconcile.testing.apiserver import content, operations, strategic
 from reconcile.testing.apiserver.failure import Document, Failure, bad_request, too_large
 from reconcile.testing.apiserver.gotext import go_plain
 from reconcile.testing.apiserver.schema import Schema
@@ -24,7 +24,6 @@ def patched(schema: Schema, live: Document, raw: bytes, media: str) -> Document:
 
     Raises:
         Failure: 400 for a patch that is none, 422 or 500 for one that cannot be applied.
-        MissingExtra: a library is not there.
     """
     if media == STRATEGIC:
         patch = _decoded(raw, "")
@@ -39,10 +38,6 @@ def blame(raw: bytes) -> Callable[[Document], str]:
     return lambda _: go_plain(_decoded(raw, ""))
 
 
-class MissingExtra(ImportError):
-    """A library of the extra ``server`` is not installed."""
-
-
 def merge_patch(live: Document, raw: bytes) -> Document:
     """Apply an RFC 7396 patch.
 
@@ -50,6 +45,8 @@ def merge_patch(live: Document, raw: bytes) -> Document:
         Failure: 400 for a patch that is none.
     """
     patch = _decoded(raw)
+    if patch is None:
+        raise bad_request("Invalid JSON Patch")
     if not isinstance(patch, dict):
         raise bad_request(f"error decoding patch: {content.misfit(patch, 'map[string]interface {}')}")
     return apply_merge(live, patch)
@@ -60,20 +57,18 @@ def json_patch(live: Document, raw: bytes) -> Document:
 
     Raises:
         Failure: 400 for a patch that is none, 422 for one that cannot be applied.
-        MissingExtra: the library is not there.
     """
+    steps = _decoded(raw)
+    if not isinstance(steps, list):
+        raise bad_request(f"error decoding patch: {content.misfit(steps, '[]handlers.jsonPatchOp')}")
+    wrong = next((one for one in steps if not isinstance(one, dict)), None)
+    if wrong is not None:
+        raise bad_request(f"error decoding patch: {content.misfit(wrong, 'handlers.jsonPatchOp')}")
+    if len(steps) > _MAX_OPERATIONS:
+        raise too_large(f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(steps)}")
     try:
-        import jsonpatch
-    except ImportError as error:
-        raise MissingExtra("JSON patches need the package 'jsonpatch': install the extra 'server'") from error
-    operations = _decoded(raw)
-    if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
-        raise bad_request(f"error decoding patch: {content.misfit(operations, '[]handlers.jsonPatchOp')}")
-    if len(operations) > _MAX_OPERATIONS:
-        raise too_large(f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}")
-    try:
-        result = jsonpatch.apply_patch(live, operations)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, ValueError) as error:
+        result = operations.patched(live, steps)
+    except operations.CannotApply as error:
         raise _cannot_apply() from error
     if not isinstance(result, dict):
         raise _cannot_apply()

@@ -85,7 +85,7 @@ def list_(storage: Storage, kind: Kind, options: ListOptions, form: Form = Form.
     found = table.at(version) if version >= storage.compacted else None
     if found is None:
         if options.continue_:
-            raise expired(_CONTINUE_TOO_OLD, continue_=_encoded(_LATEST, start.removeprefix(_prefix(namespace))))
+            raise expired(_CONTINUE_TOO_OLD, continue_=_encoded(_LATEST, "/" + start.removeprefix(_prefix(namespace))))
         raise expired(_TOO_OLD)
     objects, order = found
     order = within(order, namespace) if namespace else order
@@ -97,7 +97,7 @@ def list_(storage: Storage, kind: Kind, options: ListOptions, form: Form = Form.
     metadata: dict[str, object] = {"continue": ""} if kind.custom and form is Form.WHOLE else {}
     metadata["resourceVersion"] = str(version)
     if rest:
-        metadata["continue"] = _encoded(version, last.removeprefix(_prefix(namespace)) + "\0")
+        metadata["continue"] = _encoded(version, "/" + last.removeprefix(_prefix(namespace)) + "\0")
         if options.selection.is_all:
             metadata["remainingItemCount"] = rest
     return _document(kind, form, metadata, page)
@@ -114,11 +114,13 @@ def _page(
     """The objects of a page, the key of the last one looked at, and how many keys are left after it."""
     page: list[Stored] = []
     selection = options.selection
+    # what one name selects, and what a cache answers, comes in one page
+    limit = 0 if selection.is_one or options.version == "0" else options.limit
     for index in range(bisect.bisect_left(order, start) if start else 0, len(order)):
         stored = kind.seen(objects[order[index]])
         if selection.is_all or selection.matches(stored):
             page.append(stored)
-            if options.limit and len(page) == options.limit:
+            if limit and len(page) == limit:
                 return page, order[index], len(order) - index - 1
     return page, "", 0
 
@@ -153,10 +155,20 @@ def _encoded(version: int, start: str) -> str:
     return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
 
 
+def _bytes_of(token: str) -> bytes:
+    """What a token holds. Raises ValueError in Go's words."""
+    wrong = next((at for at, sign in enumerate(token) if not (sign.isascii() and (sign.isalnum() or sign in "-_"))), -1)
+    if wrong < 0 and len(token) % 4 == 1:
+        wrong = len(token) // 4 * 4
+    if wrong >= 0:
+        raise ValueError(f"illegal base64 data at input byte {wrong}")
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+
+
 def _decoded(token: str, namespace: str) -> tuple[int, str]:
     """The version and the first key of the page that a token stands for."""
     try:
-        value = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        value = orjson.loads(_bytes_of(token))
         assert isinstance(value, dict)
     except (ValueError, AssertionError) as error:
         raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error
@@ -172,4 +184,4 @@ def _decoded(token: str, namespace: str) -> tuple[int, str]:
         raise bad_request(f"invalid continue token: continue key is not valid: {what}")
     if ".." in start.split("/"):
         raise bad_request(f"invalid continue token: continue key is not valid: {start}")
-    return version, _prefix(namespace) + start
+    return version, _prefix(namespace) + start.removeprefix("/")

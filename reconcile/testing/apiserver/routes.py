@@ -55,7 +55,7 @@ def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
         Failure: 404 for a path that leads nowhere, 405 for a verb that the resource has not, 501 for what the real
             server has and this one has not.
     """
-    info = parse(request)
+    info = parse(_by_new_path(request))
     if info is None:
         return _own_page(request, registry)
     kind = registry.find(info.group, info.version, info.plural)
@@ -77,6 +77,19 @@ def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
     elif info.verb not in kind.strategy.verbs:
         raise _wrong_verb(info, kind)
     return Call(info, kind)
+
+
+def _by_new_path(request: HttpRequest) -> HttpRequest:
+    """The same request without the old way to ask for a watch, which is a path of its own."""
+    match request.path.strip("/").split("/"):
+        case ["api", version, "watch", *rest] if rest:
+            path = "/".join(("", "api", version, *rest))
+        case ["apis", group, version, "watch", *rest] if rest:
+            path = "/".join(("", "apis", group, version, *rest))
+        case _:
+            return request
+    others = tuple(pair for pair in request.query if pair[0] != "watch")
+    return attrs.evolve(request, path=path, query=(*others, ("watch", "true")))
 
 
 def _check_subresource(info: RequestInfo, kind: Kind) -> None:

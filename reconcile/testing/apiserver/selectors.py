@@ -47,7 +47,7 @@ def _unescaped(text: str) -> str:
         found = wrong[0]
         if found.startswith("\\") and found[-1] not in ",=":
             raise bad_request(f"invalid field selector: invalid escape sequence: {found}")
-        raise bad_request(f"invalid field selector: unescaped character in value: {found[-1]}")
+        raise bad_request(f"invalid field selector: unescaped character in value: {ord(found[-1])}")
     return re.sub(r"\\(.)", r"\1", text)
 
 

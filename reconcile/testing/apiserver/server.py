@@ -226,7 +226,7 @@ class ApiServer:
         kind, info = call.kind, call.info
         form = content.form(request, custom=kind.custom, streams=not info.name)
         if info.verb == "get":
-            await self._reach(parse_version(request.get("resourceVersion")))
+            await self._reach(parse_version(request.get("resourceVersion"), of_list=False))
             read = reading.scale if info.subresource == verbs.SCALE else reading.get
             body = read(self.storage, kind, info.key, form)
             return Answer(HttpResponse(200, _JSON, body))
@@ -245,7 +245,7 @@ class ApiServer:
             raise version_too_large(version, self.storage.version)
 
     async def _watch(self, kind: Kind, options: ListOptions, form: Form) -> Answer:
-        asked = parse_version(options.version, watch=True)
+        asked = parse_version(options.version, of_list=False)
         seconds = options.timeout or self.settings.watch_seconds * (1 + self.rng.random())
         watcher = Watcher(
             kind,
