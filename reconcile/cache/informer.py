@@ -30,6 +30,7 @@ from reconcile.cache.store import Store
 from reconcile.cache.watched import Watched
 from reconcile.core.clock import Seconds, now
 from reconcile.kube.client import Client
+from reconcile.kube.errors import KubeError
 from reconcile.kube.objects import ObjectMeta
 
 __all__ = ["Handler", "Informer", "InformerSettings", "NotSynced", "Subscription", "plainly"]
@@ -131,10 +132,12 @@ class Informer(Generic[T]):
         with anyio.move_on_after(timeout):
             while not self.has_synced:
                 if any(follower.refusals >= self.settings.refusals for follower in self._followers):
-                    raise NotSynced(f"{self.name} cannot be watched: {self.last_error}")
+                    raise NotSynced(f"{self.name} cannot be watched: {self.last_error}") from self._error
                 await self._something_moved.wait()
             return
-        raise NotSynced(f"{self.name} was not synced within {timeout:g} s: {self.last_error or self.state}")
+        raise NotSynced(
+            f"{self.name} was not synced within {timeout:g} s: {self.last_error or self.state}"
+        ) from self._error
 
     async def until(self, predicate: Callable[[Store[T]], bool], timeout: Seconds) -> None:
         """Wait until the store is as it should be. Asked again at every change, not in between.
@@ -181,6 +184,10 @@ class Informer(Generic[T]):
     def last_error(self) -> str:
         """Why it is not live; "" if it is. Of a refusal it says what to do."""
         return next((problem for follower in self._followers if (problem := follower.problem)), "")
+
+    @property
+    def _error(self) -> KubeError | None:
+        return next((error for follower in self._followers if (error := follower.reflector.error)), None)
 
     def staleness(self, at: Seconds) -> Seconds:
         """How long ago, at that time, the server last showed that the copy was current; infinite before the first list.
@@ -266,7 +273,7 @@ def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
 
 @contextmanager
 def plainly(expected: type[Exception]) -> Iterator[None]:
-    """Raise an expected error as it is, not wrapped in the groups of the tasks it came through."""
+    """Raise an expected error as it is, with its cause, and not wrapped in the groups of the tasks it came through."""
     try:
         yield
     except BaseExceptionGroup as group:
@@ -275,4 +282,4 @@ def plainly(expected: type[Exception]) -> Iterator[None]:
             found = found.exceptions[0]
         if found is None:
             raise
-        raise found from None
+        raise found from found.__cause__

@@ -16,7 +16,7 @@ from reconcile.cache.informer import NotSynced
 from reconcile.cache.watched import Watched
 from reconcile.core.clock import now
 from reconcile.kube import finalizers
-from reconcile.kube.errors import AlreadyExists, Conflict, ConnectionFailed, NotFound
+from reconcile.kube.errors import AlreadyExists, Conflict, ConnectionFailed, Forbidden, NotFound
 from reconcile.kube.journal import Write, journal
 from reconcile.kube.kinds import CONFIG_MAP, SECRET
 from reconcile.kube.objects import Object, ObjectKey, ObjectMeta
@@ -136,9 +136,10 @@ def test_declarations_that_contradict_each_other_are_refused() -> None:
 async def test_a_kind_that_may_not_be_watched_fails_the_start_in_plain_words() -> None:
     server = FakeServer()
     server.next("watch", *[status(403, "Forbidden", "no")] * 100)
-    with pytest.raises(NotSynced, match=r"c/things\.example\.dev cannot be watched: no right to watch"):
+    with pytest.raises(NotSynced, match=r"c/things\.example\.dev cannot be watched: no right to watch") as caught:
         await Cluster("c", server.client(), [TYPED]).run()
     assert now() < 10
+    assert isinstance(caught.value.__cause__, Forbidden)
 
 
 # read your writes
