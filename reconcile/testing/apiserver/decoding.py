@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from reconcile.kube.request import HttpRequest
-from reconcile.testing.apiserver import content, times
+from reconcile.testing.apiserver import content, going, times
 from reconcile.testing.apiserver.content import misfit
 from reconcile.testing.apiserver.failure import (
     Document,
@@ -193,7 +193,9 @@ def type_problem(kind: Kind, document: Document) -> str:
     """What Go's decoder would say of a document; "" if it takes it. Custom resources: of its metadata only."""
     problem = shape_fault(document.get("metadata"), "" if kind.custom else kind.resource.kind)
     if not problem and not kind.custom:
-        problem = _mistyped(kind.schema, document, kind.resource.kind, "")
+        schema = kind.schema
+        mistyped = going.type_problem(schema, document) if schema.go is not None else ""
+        problem = mistyped or ("" if schema.go is not None else _mistyped(schema, document, kind.resource.kind, ""))
     return problem
 
 

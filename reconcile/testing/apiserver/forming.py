@@ -11,6 +11,7 @@ import orjson
 
 from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver.failure import Document, bad_request
+from reconcile.testing.apiserver.going import as_go
 from reconcile.testing.apiserver.schema import MISSING
 from reconcile.testing.apiserver.shaping import pruned, with_defaults, without_empties
 from reconcile.testing.apiserver.strategy import Kind
@@ -44,7 +45,10 @@ def defaulted(kind: Kind, document: Document) -> Document:
     """A document with what its schema, its Go type and its hook fill in; its metadata is its own."""
     document = dict(with_defaults(kind.schema, document))
     if not kind.custom:
-        document = {**copy.deepcopy(kind.blank), **without_empties(kind.schema, document)}
+        if kind.schema.go is not None:
+            document = as_go(kind.schema, document)
+        else:
+            document = {**copy.deepcopy(kind.blank), **without_empties(kind.schema, document)}
     document["metadata"] = dict(metas.of(document))
     if kind.hooks.default is not None or kind.hooks.allocate is not None:
         # hooks may change what is deep inside, and the old document may share it

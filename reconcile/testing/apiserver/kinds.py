@@ -1,214 +1,218 @@
-"""The kinds that every server has.
+"""The kinds that every server has: those of Kubernetes itself.
 
-Metadata, scope, subresources and merge rules are the real ones; what ``rules.py`` has of their checks and defaults too.
-Bodies of pods are taken as they come. Pure.
+What they look like and which verbs, scope, names and subresources they have is published data; what no document says
+stands in the tables below: which write may change what, when the generation counts, which names are good, what may be
+selected. Checks and defaults of their own are hooks. Made when the first server starts, schemas when they are needed.
+Pure. Source: k8s.io/kubernetes, ``pkg/registry``.
 """
 
-from typing import Final
+import functools
+from collections.abc import Mapping
+from typing import Any, Final
 
-from reconcile.kube import kinds as known
-from reconcile.kube.objects import Object
+import attrs
+
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import names, rules, times
+from reconcile.testing.apiserver import defaults, names, published, rules
 from reconcile.testing.apiserver.crds import CRD_KIND
-from reconcile.testing.apiserver.schema import OBJECT_META, TYPE_META, UNTYPED, Items, Schema, open_item, open_schema
+from reconcile.testing.apiserver.failure import Document
+from reconcile.testing.apiserver.scaling import ScalePaths
 from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy
 
-_WITH_METADATA: Final = {"status": ("status", "metadata")}
-"""A status subresource of a built-in kind: labels and the like may change through it."""
+_STATUS: Final = ("status", "metadata")
+"""What a write to the status of a built-in kind may change: labels and the like too."""
+_SPEC: Final = ("spec",)
+_VERBS_OF_OBJECTS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_REPLICAS: Final = ScalePaths(("spec", "replicas"), ("status", "replicas"), ("spec", "selector"))
 
-_TEXT = Schema("string")
-_NUMBER = Schema("integer", rules={"format": "int32"})
-_TIME = Schema("string", rules={"format": times.TIME})
-_MICRO_TIME = Schema("string", rules={"format": times.MICRO_TIME})
-_FLAG = Schema("boolean")
-_TEXT_MAP = Schema("object", rest=_TEXT, lists_rest=True)
-_BYTES_MAP = Schema("object", rest=Schema("string", rules={"format": "byte"}), lists_rest=True)
-_ATOMIC_LIST = Schema("array", items=UNTYPED)
-_REFERENCE = Schema("object", rest=_TEXT, lists_rest=True, atomic=True)
-_CONDITIONS = Schema(
-    "array", items=open_item(), relation=Items.MAP, keys=("type",), patch_merges=True, patch_key="type"
-)
-
-
-def _struct(**fields: Schema) -> Schema:
-    """A map with exactly these fields."""
-    return Schema("object", fields=fields)
-
-
-def _kind(**parts: Schema) -> Schema:
-    """A kind with these parts besides its metadata."""
-    return _struct(**parts, **TYPE_META, metadata=OBJECT_META)
-
-
-NAMESPACE: Final = Kind(
-    known.NAMESPACE,
-    _kind(spec=_struct(finalizers=_ATOMIC_LIST), status=_struct(phase=_TEXT, conditions=_CONDITIONS)),
-    Strategy(
-        subresources={**_WITH_METADATA, "finalize": ("spec", "metadata")},
-        main_keeps=("status", "spec"),
-        name_rule=names.label,
-        fields={"status.phase": ("status", "phase")},
-        mark=rules.mark_namespace,
-        remains=rules.namespace_remains,
-        strategic=True,
-        verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
-    ),
-    Hooks(
-        default=rules.label_namespace,
-        allocate=rules.begin_namespace,
-        before_delete=rules.protect_namespace,
-    ),
-    short_names=("ns",),
-    blank={"spec": {}, "status": {}},
-    custom=False,
-)
-_CONFIG_MAP: Final = Kind(
-    known.CONFIG_MAP,
-    _kind(data=_TEXT_MAP, binaryData=_BYTES_MAP, immutable=_FLAG),
-    Strategy(strategic=True),
-    Hooks(validate=rules.judge_config_map),
-    short_names=("cm",),
-    custom=False,
-)
-
-
-_SECRET: Final = Kind(
-    known.SECRET,
-    _kind(data=_BYTES_MAP, stringData=_TEXT_MAP, type=_TEXT, immutable=_FLAG),
-    Strategy(fields={"type": ("type",)}, strategic=True),
-    Hooks(default=rules.encode_string_data, validate=rules.judge_secret),
-    custom=False,
-)
-_INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-_EVENT: Final = Kind(
-    known.EVENT,
-    _kind(
-        **dict.fromkeys(("action", "message", "reason", "reportingComponent", "reportingInstance", "type"), _TEXT),
-        **dict.fromkeys(("firstTimestamp", "lastTimestamp"), _TIME),
-        eventTime=_MICRO_TIME,
-        **dict.fromkeys(("involvedObject", "related"), _REFERENCE),
-        count=_NUMBER,
-        series=_struct(count=_NUMBER, lastObservedTime=_MICRO_TIME),
-        source=_struct(component=_TEXT, host=_TEXT),
-    ),
-    Strategy(
-        fields={
-            **{f"involvedObject.{name}": ("involvedObject", name) for name in _INVOLVED},
-            "reason": ("reason",),
-            "reportingComponent": ("reportingComponent",),
-            "source": ("source", "component"),
-            "type": ("type",),
-        },
-        create_on_update=True,
-        strategic=True,
-    ),
-    Hooks(validate=rules.judge_event),
-    short_names=("ev",),
-    blank={"eventTime": None, "involvedObject": {}, "reportingComponent": "", "reportingInstance": "", "source": {}},
-    custom=False,
-)
-_LEASE: Final = Kind(
-    known.LEASE,
-    _kind(
-        spec=_struct(
-            **dict.fromkeys(("holderIdentity", "preferredHolder", "strategy"), _TEXT),
-            **dict.fromkeys(("acquireTime", "renewTime"), _MICRO_TIME),
-            **dict.fromkeys(("leaseDurationSeconds", "leaseTransitions"), _NUMBER),
-        )
-    ),
-    Strategy(create_on_update=True, unconditional_update=False, strategic=True),
-    Hooks(validate=rules.judge_lease),
-    blank={"spec": {}},
-    custom=False,
-)
-_SERVICE_ACCOUNT: Final = Kind(
-    known.SERVICE_ACCOUNT,
-    _kind(
-        automountServiceAccountToken=_FLAG,
-        imagePullSecrets=_ATOMIC_LIST,
-        secrets=Schema(
-            "array", items=_REFERENCE, relation=Items.MAP, keys=("name",), patch_merges=True, patch_key="name"
+_GENERATION: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(
+        (
+            "pods",
+            "replicationcontrollers",
+            *(f"{plural}.apps" for plural in ("daemonsets", "deployments", "replicasets", "statefulsets")),
+            *(f"{plural}.batch" for plural in ("cronjobs", "jobs")),
+            *(f"{plural}.networking.k8s.io" for plural in ("ingressclasses", "ingresses", "networkpolicies")),
+            *(f"{plural}.flowcontrol.apiserver.k8s.io" for plural in ("flowschemas", "prioritylevelconfigurations")),
+            *(f"{plural}.resource.k8s.io" for plural in ("deviceclasses", "resourceslices")),
+            *(
+                f"{mood}admission{plural}.admissionregistration.k8s.io"
+                for mood in ("mutating", "validating")
+                for plural in ("policies", "policybindings")
+            ),
+            "poddisruptionbudgets.policy",
         ),
+        _SPEC,
     ),
-    Strategy(strategic=True, returns_deleted=True),
-    Hooks(allocate=rules.clean_secrets),
-    short_names=("sa",),
-    custom=False,
-)
-_CONTAINER_LISTS: Final = {
-    "": ("name",),
-    "[].env": ("name",),
-    "[].ports": ("containerPort", "protocol"),
-    "[].volumeMounts": ("mountPath",),
-    "[].volumeDevices": ("devicePath",),
+    "podtemplates": ("template",),
+    "priorityclasses.scheduling.k8s.io": ("",),
+    **dict.fromkeys(
+        (f"{mood}webhookconfigurations.admissionregistration.k8s.io" for mood in ("mutating", "validating")),
+        ("webhooks",),
+    ),
+    "endpointslices.discovery.k8s.io": ("addressType", "endpoints", "ports"),
 }
-_POD: Final = Kind(
-    known.POD,
-    open_schema(
-        lists={
-            **{
-                f"spec.{name}{below}": keys
-                for name in ("containers", "initContainers", "ephemeralContainers")
-                for below, keys in _CONTAINER_LISTS.items()
-            },
-            "spec.volumes": ("name",),
-            "spec.imagePullSecrets": ("name",),
-            "spec.hostAliases": ("ip",),
-            "spec.topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
-            "status.conditions": ("type",),
-            "status.podIPs": ("ip",),
-        },
-        atomic=("spec.nodeSelector",),
+"""Parts whose change raises the generation; a kind that is missing here has none."""
+
+_CONDITIONAL: Final = frozenset(
+    {
+        "clustertrustbundles.certificates.k8s.io",
+        "runtimeclasses.node.k8s.io",
+        "poddisruptionbudgets.policy",
+        *(
+            f"{plural}.storage.k8s.io"
+            for plural in ("csidrivers", "csistoragecapacities", "volumeattachments", "csinodes")
+        ),
+        *(f"{plural}.coordination.k8s.io" for plural in ("leases", "leasecandidates")),
+        *(
+            f"{mood}{plural}.admissionregistration.k8s.io"
+            for mood in ("mutating", "validating")
+            for plural in ("admissionpolicies", "admissionpolicybindings", "webhookconfigurations")
+        ),
+        "apiservices.apiregistration.k8s.io",
+    }
+)
+"""Kinds whose updates need a resource version."""
+
+_CREATED_BY_UPDATE: Final = frozenset(
+    {
+        "runtimeclasses.node.k8s.io",
+        *(
+            f"{plural}.rbac.authorization.k8s.io"
+            for plural in ("rolebindings", "clusterrolebindings", "roles", "clusterroles")
+        ),
+        *(f"{plural}.coordination.k8s.io" for plural in ("leases", "leasecandidates")),
+        *("limitranges", "events", "services", "endpoints"),
+        "events.events.k8s.io",
+    }
+)
+
+_SHOWN_WHEN_DELETED: Final = frozenset(
+    {
+        *("resourcequotas", "persistentvolumes", "serviceaccounts", "persistentvolumeclaims", "pods", "services"),
+        *("podtemplates",),
+        *(
+            f"{plural}.resource.k8s.io"
+            for plural in ("resourceclaimtemplates", "resourceslices", "resourceclaims", "deviceclasses")
+        ),
+        *(
+            f"{plural}.storage.k8s.io"
+            for plural in ("csidrivers", "storageclasses", "volumeattachments", "csinodes", "volumeattributesclasses")
+        ),
+    }
+)
+"""Kinds whose deletion answers with the object."""
+
+_NAMES: Final[Mapping[str, names.NameRule]] = {
+    "namespaces": names.label,
+    "services": names.label_1035,
+    "statefulsets.apps": names.label,
+    **dict.fromkeys(
+        (
+            f"{plural}.rbac.authorization.k8s.io"
+            for plural in ("rolebindings", "clusterrolebindings", "roles", "clusterroles")
+        ),
+        names.path_segment,
     ),
-    Strategy(
-        subresources=_WITH_METADATA,
-        main_keeps=("status",),
-        generation=("spec",),
-        fields={
-            "spec.nodeName": ("spec", "nodeName"),
-            "spec.restartPolicy": ("spec", "restartPolicy"),
-            "spec.schedulerName": ("spec", "schedulerName"),
-            "spec.serviceAccountName": ("spec", "serviceAccountName"),
-            "spec.hostNetwork": ("spec", "hostNetwork"),
-            "status.phase": ("status", "phase"),
-            "status.podIP": ("status", "podIP"),
-            "status.nominatedNodeName": ("status", "nominatedNodeName"),
-        },
-        returns_deleted=True,
+    "apiservices.apiregistration.k8s.io": names.path_segment,
+}
+"""How objects may be called, if not as a subdomain."""
+
+_INVOLVED: Final = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+
+def _paths(*dotted: str) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(name.split(".")) for name in dotted}
+
+
+_FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "namespaces": _paths("status.phase"),
+    "secrets": _paths("type"),
+    "events": {
+        **{f"involvedObject.{name}": ("involvedObject", name) for name in _INVOLVED},
+        **_paths("reason", "reportingComponent", "type"),
+        "source": ("source", "component"),
+    },
+    "pods": _paths(
+        *("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork"),
+        *("status.phase", "status.podIP", "status.nominatedNodeName"),
+    ),
+    "nodes": _paths("spec.unschedulable"),
+    "services": _paths("spec.clusterIP", "spec.type"),
+    "replicationcontrollers": _paths("status.replicas"),
+    "replicasets.apps": _paths("status.replicas"),
+    "jobs.batch": {"status.successful": ("status", "succeeded")},
+    "certificatesigningrequests.certificates.k8s.io": _paths("spec.signerName"),
+    "leasecandidates.coordination.k8s.io": _paths("spec.leaseName"),
+}
+
+_PARTICULAR: Final[Mapping[str, Mapping[str, Any]]] = {
+    "namespaces": {"mark": rules.mark_namespace, "remains": rules.namespace_remains},
+}
+
+_HOOKS: Final[Mapping[str, Hooks]] = {
+    "namespaces": Hooks(
+        default=rules.label_namespace, allocate=rules.begin_namespace, before_delete=rules.protect_namespace
+    ),
+    "configmaps": Hooks(validate=rules.judge_config_map),
+    "secrets": Hooks(default=rules.encode_string_data, validate=rules.judge_secret),
+    "events": Hooks(validate=rules.judge_event),
+    "leases.coordination.k8s.io": Hooks(validate=rules.judge_lease),
+    "serviceaccounts": Hooks(allocate=rules.clean_secrets),
+}
+
+
+@functools.cache
+def built_in() -> tuple[Kind, ...]:
+    """All of them, in the order of discovery."""
+    found = []
+    for group in published.groups():
+        for version in group["versions"]:
+            api_version = f"{group['name']}/{version['version']}" if group["name"] else version["version"]
+            found += [_kind(api_version, entry) for entry in version["resources"]]
+    return tuple(found)
+
+
+def _kind(api_version: str, entry: Document) -> Kind:
+    """A kind from its entry in discovery."""
+    name = entry["responseKind"]["kind"]
+    resource = Resource.untyped(api_version, name, entry["resource"], entry["scope"] == "Namespaced")
+    facts = {
+        "short_names": tuple(entry.get("shortNames", ())),
+        "categories": tuple(entry.get("categories", ())),
+        "singular": entry["singularResource"],
+    }
+    if resource.name == CRD_KIND.resource.name:
+        return attrs.evolve(CRD_KIND, **facts)
+    definition = published.definition_names()[resource.group, resource.version, name]
+    go = published.definitions()[definition].get("x-go", {})
+    return Kind(
+        resource,
+        functools.partial(published.schema, definition),
+        _strategy(resource.name, entry),
+        _HOOKS.get(resource.name, Hooks(default=defaults.of(resource))),
+        blank={part: zero for part, zero in go.get("always", {}).items() if part != "metadata"},
+        custom=False,
+        **facts,
+    )
+
+
+def _strategy(name: str, entry: Document) -> Strategy:
+    subresources = {one["subresource"] for one in entry.get("subresources", ())}
+    views = {"status": _STATUS} if "status" in subresources else {}
+    if name == "namespaces":
+        views["finalize"] = ("spec", "metadata")
+    return Strategy(
+        subresources=views,
+        main_keeps=("status", "spec") if name == "namespaces" else ("status",) if "status" in views else (),
+        generation=_GENERATION.get(name, ()),
+        unconditional_update=name not in _CONDITIONAL,
+        create_on_update=name in _CREATED_BY_UPDATE,
+        name_rule=_NAMES.get(name, names.subdomain),
+        fields=_FIELDS.get(name, {}),
+        returns_deleted=name in _SHOWN_WHEN_DELETED,
         strategic=True,
-    ),
-    short_names=("po",),
-    blank={"spec": {}, "status": {}},
-    categories=("all",),
-    custom=False,
-)
-
-
-def _review(resource: Resource[Object], **spec: Schema) -> Kind:
-    schema = _kind(spec=_struct(**spec), status=open_item())
-    return Kind(resource, schema, Strategy(verbs=("create",)), blank={"spec": {}}, custom=False)
-
-
-_RESOURCE_ATTRIBUTES: Final = _struct(
-    **dict.fromkeys(("namespace", "verb", "group", "version", "resource", "subresource", "name"), _TEXT),
-    **dict.fromkeys(("fieldSelector", "labelSelector"), open_item()),
-)
-
-
-BUILT_IN: Final = (
-    NAMESPACE,
-    _CONFIG_MAP,
-    _SECRET,
-    _EVENT,
-    _LEASE,
-    _SERVICE_ACCOUNT,
-    _POD,
-    CRD_KIND,
-    _review(
-        known.SELF_SUBJECT_ACCESS_REVIEW,
-        resourceAttributes=_RESOURCE_ATTRIBUTES,
-        nonResourceAttributes=_struct(path=_TEXT, verb=_TEXT),
-    ),
-    _review(known.SELF_SUBJECT_RULES_REVIEW, namespace=_TEXT),
-)
+        scale=_REPLICAS if "scale" in subresources else None,
+        verbs=tuple(entry["verbs"]),
+        **_PARTICULAR.get(name, {}),
+    )

@@ -69,6 +69,8 @@ class Reader:
     """Reads documents that refer to each other."""
 
     definitions: Mapping[str, Document]
+    takes_null: bool = attrs.field(default=False, init=False)
+    """Whether null is taken everywhere, as Go's decoder does."""
 
     def read(self, document: Document, seen: tuple[str, ...] = (), *, preserves: bool = False) -> Schema:
         """The typed view of one document; ``seen`` are the references that lead to it.
@@ -122,7 +124,7 @@ class Reader:
             patch_key=document.get("x-kubernetes-patch-merge-key", ""),
             patch_replaces="replace" in strategies,
             default=document.get("default", MISSING),
-            nullable=document.get("nullable") is True,
+            nullable=self.takes_null or document.get("nullable") is True,
             preserves=document.get("x-kubernetes-preserve-unknown-fields") is True,
             lists_rest=document.get("additionalProperties") not in (None, False),
             rest_is_typed=isinstance(document.get("additionalProperties"), dict),
@@ -154,6 +156,7 @@ class Reader:
 class GoReader(Reader):
     """Reads the documents of built-in kinds: each once, and with what ``x-go`` says. Defaults of keys alone count."""
 
+    takes_null: bool = attrs.field(default=True, init=False)
     _known: dict[str, Schema] = attrs.field(factory=dict)
 
     def _follow(self, name: str, document: Document, seen: tuple[str, ...], *, preserves: bool) -> Schema:

@@ -33,7 +33,7 @@ from reconcile.testing.apiserver.failure import (
     internal,
     version_too_large,
 )
-from reconcile.testing.apiserver.kinds import BUILT_IN
+from reconcile.testing.apiserver.kinds import built_in
 from reconcile.testing.apiserver.managers import timestamp
 from reconcile.testing.apiserver.memory import MemoryTransport
 from reconcile.testing.apiserver.metrics import CONTENT_TYPE as METRICS
@@ -101,7 +101,7 @@ class ApiServer:
     def __attrs_post_init__(self) -> None:
         self.storage = Storage(self.settings.history)
         self.audit = deque(maxlen=self.settings.audit)
-        self.registry.add(*BUILT_IN, *self.kinds)
+        self.registry.add(*built_in(), *self.kinds)
         self._caretakers = Caretakers(self)
 
     # -- life ------------------------------------------------------------------------------------------------------

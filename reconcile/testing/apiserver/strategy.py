@@ -99,6 +99,8 @@ class Hooks:
     """Take or release what the object needs; may change ``write.new``, and other objects through ``write``."""
     validate: Callable[["Write"], Iterable[Fault]] | None = None
     """What is wrong with the new object; with any fault the write is refused with 422."""
+    warn: Callable[["Write"], Iterable[str]] | None = None
+    """What the answer to a write that passed is to warn of."""
     after_commit: Hook | None = None
     """Look at what is now stored; runs once the write is real, never for a dry run."""
 
@@ -108,7 +110,8 @@ class Kind:
     """One resource at one version, ready to be served."""
 
     resource: Resource[Any]
-    schema: Schema = attrs.field(factory=open_schema)
+    _schema: Schema | Callable[[], Schema] = attrs.field(factory=open_schema)
+    """The type of its objects, or how to get it once somebody asks."""
     strategy: Strategy = attrs.field(factory=custom)
     hooks: Hooks = Hooks()
     short_names: tuple[str, ...] = ()
@@ -124,6 +127,11 @@ class Kind:
     """All its versions, where there may be several; ``None``: what is stored is what is shown."""
     deprecation: str = ""
     """What whoever uses this version is warned of; "" if it is a good one."""
+
+    @property
+    def schema(self) -> Schema:
+        """The type of its objects."""
+        return self._schema if isinstance(self._schema, Schema) else self._schema()
 
     @property
     def table(self) -> str:

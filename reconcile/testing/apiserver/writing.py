@@ -100,6 +100,8 @@ def _create(session: Session, kind: Kind, document: Document, *, generated: bool
     metas.initialise(document, uid=str(uuid.UUID(int=session.rng.getrandbits(128), version=4)), time=session.time)
     for part in kind.strategy.main_keeps:
         document.pop(part, None)
+        if part in kind.blank:
+            document[part] = copy.deepcopy(kind.blank[part])
     metadata = metas.of(document)
     if kind.strategy.generation:
         metadata["generation"] = 1

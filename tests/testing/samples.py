@@ -1,0 +1,372 @@
+"""An object of each built-in kind as a user would write it, many fields set: what a server makes of it is compared."""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+
+def _object(api_version: str, kind: str, name: str = "sample", **parts: Any) -> Json:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": {"app": "web"}}, **parts}
+
+
+_PROBE: Final = {"httpGet": {"port": 8080}, "initialDelaySeconds": 0}
+_CONTAINER: Final[Json] = {
+    "name": "web",
+    "image": "nginx",
+    "args": [],
+    "stdin": False,
+    "ports": [{"containerPort": 80}, {"containerPort": 53, "protocol": "UDP", "name": "dns"}],
+    "env": [
+        {"name": "A", "value": "1"},
+        {"name": "B", "value": ""},
+        {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "D", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k", "optional": False}}},
+    ],
+    "envFrom": [{"configMapRef": {"name": "c"}}, {"prefix": "X_", "secretRef": {"name": "s"}}],
+    "resources": {"limits": {"cpu": "1000m", "memory": "1024Mi"}, "requests": {"cpu": 0.5}},
+    "livenessProbe": _PROBE,
+    "readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 5},
+    "startupProbe": {"grpc": {"port": 90}},
+    "lifecycle": {"preStop": {"exec": {"command": ["true"]}}},
+    "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": False}, {"name": "conf", "mountPath": "/c"}],
+    "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}, "privileged": False},
+}
+POD_SPEC: Final[Json] = {
+    "containers": [_CONTAINER, {"name": "side", "image": "busybox:1.36", "imagePullPolicy": ""}],
+    "initContainers": [{"name": "init", "image": "registry.example.com:5000/tools@sha256:" + "a" * 64}],
+    "nodeSelector": {"disk": "ssd"},
+    "hostNetwork": False,
+    "serviceAccountName": "robot",
+    "volumes": [
+        {"name": "data"},
+        {"name": "conf", "configMap": {"name": "c", "items": [{"key": "k", "path": "p"}]}},
+        {"name": "sec", "secret": {"secretName": "s"}},
+        {"name": "host", "hostPath": {"path": "/tmp"}},
+        {"name": "down", "downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+        {
+            "name": "proj",
+            "projected": {
+                "sources": [
+                    {"serviceAccountToken": {"path": "token"}},
+                    {"configMap": {"name": "c"}},
+                ]
+            },
+        },
+        {"name": "claim", "persistentVolumeClaim": {"claimName": "pvc"}},
+    ],
+    "affinity": {
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "weight": 1,
+                    "podAffinityTerm": {
+                        "topologyKey": "kubernetes.io/hostname",
+                        "labelSelector": {"matchLabels": {"app": "web"}},
+                    },
+                }
+            ]
+        }
+    },
+    "tolerations": [{"key": "a", "operator": "Exists", "effect": "NoSchedule"}],
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
+    ],
+}
+_TEMPLATE: Final[Json] = {"metadata": {"labels": {"app": "web"}, "creationTimestamp": None}, "spec": POD_SPEC}
+_SMALL: Final[Json] = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a", "image": "a:b"}]}}
+_ONCE: Final = {"spec": {**_SMALL["spec"], "restartPolicy": "Never"}}
+_SELECTOR: Final = {"matchLabels": {"app": "web"}}
+
+SAMPLES: Final[dict[str, list[Json]]] = {
+    "configmaps": [
+        _object("v1", "ConfigMap", data={"a": "1"}, binaryData={"b": "AA=="}),
+        _object("v1", "ConfigMap", "empty", data={}, immutable=False),
+    ],
+    "secrets": [_object("v1", "Secret", stringData={"a": "b"}), _object("v1", "Secret", "e", data={"x": None})],
+    "endpoints": [
+        _object(
+            "v1",
+            "Endpoints",
+            subsets=[
+                {"addresses": [{"ip": "10.1.2.3"}], "ports": [{"port": 80, "name": "w"}, {"port": 81, "name": "x"}]}
+            ],
+        )
+    ],
+    "resourcequotas": [_object("v1", "ResourceQuota", spec={"hard": {"pods": 10, "requests.cpu": "1500m"}})],
+    "persistentvolumeclaims": [
+        _object(
+            "v1",
+            "PersistentVolumeClaim",
+            spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}},
+        )
+    ],
+    "podtemplates": [_object("v1", "PodTemplate", template=_TEMPLATE)],
+    "replicationcontrollers": [_object("v1", "ReplicationController", spec={"template": _SMALL})],
+    "serviceaccounts": [
+        _object("v1", "ServiceAccount", secrets=[{"name": "s"}], automountServiceAccountToken=False),
+    ],
+    "pods": [
+        _object("v1", "Pod", spec=POD_SPEC),
+        _object("v1", "Pod", "small", spec=_SMALL["spec"]),
+        _object("v1", "Pod", "host", spec={"hostNetwork": True, "containers": [_CONTAINER | {"volumeMounts": []}]}),
+    ],
+    "services": [
+        _object("v1", "Service", spec={"ports": [{"port": 80}], "selector": {"app": "web"}}),
+        _object("v1", "Service", "headless", spec={"clusterIP": "None", "ports": [{"port": 80, "targetPort": "http"}]}),
+        _object("v1", "Service", "outside", spec={"type": "ExternalName", "externalName": "example.com"}),
+        _object("v1", "Service", "node", spec={"type": "NodePort", "ports": [{"port": 80}]}),
+        _object(
+            "v1",
+            "Service",
+            "lb",
+            spec={"type": "LoadBalancer", "ports": [{"port": 80, "name": "a"}], "sessionAffinity": "ClientIP"},
+        ),
+    ],
+    "deployments.apps": [
+        _object("apps/v1", "Deployment", spec={"selector": _SELECTOR, "template": _TEMPLATE}),
+        _object(
+            "apps/v1",
+            "Deployment",
+            "recreate",
+            spec={"replicas": 0, "selector": _SELECTOR, "template": _SMALL, "strategy": {"type": "Recreate"}},
+        ),
+        _object(
+            "apps/v1",
+            "Deployment",
+            "rolling",
+            spec={
+                "selector": _SELECTOR,
+                "template": _SMALL,
+                "paused": False,
+                "strategy": {"rollingUpdate": {"maxSurge": 1}},
+            },
+        ),
+    ],
+    "replicasets.apps": [_object("apps/v1", "ReplicaSet", spec={"selector": _SELECTOR, "template": _SMALL})],
+    "daemonsets.apps": [_object("apps/v1", "DaemonSet", spec={"selector": _SELECTOR, "template": _SMALL})],
+    "statefulsets.apps": [
+        _object(
+            "apps/v1",
+            "StatefulSet",
+            spec={
+                "selector": _SELECTOR,
+                "serviceName": "web",
+                "template": _SMALL,
+                "volumeClaimTemplates": [
+                    {
+                        "metadata": {"name": "d"},
+                        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+                    }
+                ],
+            },
+        )
+    ],
+    "controllerrevisions.apps": [_object("apps/v1", "ControllerRevision", revision=1, data={"a": {"b": []}})],
+    "jobs.batch": [
+        _object("batch/v1", "Job", spec={"template": _ONCE}),
+        _object("batch/v1", "Job", "many", spec={"template": _ONCE, "completions": 3, "suspend": True}),
+    ],
+    "cronjobs.batch": [
+        _object("batch/v1", "CronJob", spec={"schedule": "@hourly", "jobTemplate": {"spec": {"template": _ONCE}}})
+    ],
+    "horizontalpodautoscalers.autoscaling/v2": [
+        _object(
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            spec={
+                "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"},
+                "maxReplicas": 3,
+                "behavior": {"scaleDown": {"stabilizationWindowSeconds": 5}},
+            },
+        )
+    ],
+    "poddisruptionbudgets.policy": [
+        _object("policy/v1", "PodDisruptionBudget", spec={"minAvailable": 1, "selector": _SELECTOR})
+    ],
+    "leases.coordination.k8s.io": [
+        _object(
+            "coordination.k8s.io/v1",
+            "Lease",
+            spec={"renewTime": "2026-01-01T00:00:00.1+01:00".replace(".1", ".100000")},
+        )
+    ],
+    "endpointslices.discovery.k8s.io": [
+        _object(
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            addressType="IPv4",
+            endpoints=[{"addresses": ["10.0.0.1"], "conditions": {}}],
+            ports=[{"port": 80}],
+        )
+    ],
+    "ingresses.networking.k8s.io": [
+        _object(
+            "networking.k8s.io/v1",
+            "Ingress",
+            spec={
+                "rules": [
+                    {
+                        "http": {
+                            "paths": [
+                                {
+                                    "path": "/",
+                                    "pathType": "Prefix",
+                                    "backend": {"service": {"name": "s", "port": {"number": 80}}},
+                                }
+                            ]
+                        }
+                    }
+                ]
+            },
+        )
+    ],
+    "networkpolicies.networking.k8s.io": [
+        _object(
+            "networking.k8s.io/v1", "NetworkPolicy", spec={"podSelector": {}, "egress": [{"ports": [{"port": 53}]}]}
+        ),
+        _object("networking.k8s.io/v1", "NetworkPolicy", "in", spec={"podSelector": {}, "ingress": [{}]}),
+    ],
+    "roles.rbac.authorization.k8s.io": [
+        _object(
+            "rbac.authorization.k8s.io/v1", "Role", rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+        )
+    ],
+    "rolebindings.rbac.authorization.k8s.io": [
+        _object(
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            roleRef={"kind": "ClusterRole", "name": "view"},
+            subjects=[{"kind": "ServiceAccount", "name": "a", "namespace": "b"}, {"kind": "User", "name": "u"}],
+        )
+    ],
+    "csistoragecapacities.storage.k8s.io": [
+        _object("storage.k8s.io/v1", "CSIStorageCapacity", storageClassName="x", capacity="1024Mi")
+    ],
+    "resourceclaimtemplates.resource.k8s.io": [
+        _object(
+            "resource.k8s.io/v1",
+            "ResourceClaimTemplate",
+            spec={"spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "c"}}]}}},
+        )
+    ],
+    "limitranges": [
+        _object(
+            "v1", "LimitRange", spec={"limits": [{"type": "Container", "max": {"cpu": "2000m"}, "min": {"cpu": 1}}]}
+        )
+    ],
+}
+"""In a namespace, by resource."""
+
+CLUSTER_SAMPLES: Final[dict[str, list[Json]]] = {
+    "nodes": [_object("v1", "Node", status={"capacity": {"cpu": 2, "memory": "1024Mi"}})],
+    "persistentvolumes": [
+        _object(
+            "v1",
+            "PersistentVolume",
+            spec={
+                "capacity": {"storage": "1024Mi"},
+                "accessModes": ["ReadWriteOnce"],
+                "hostPath": {"path": "/tmp"},
+            },
+        )
+    ],
+    "clusterroles.rbac.authorization.k8s.io": [
+        _object(
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRole",
+            rules=[{"nonResourceURLs": ["/x"], "verbs": ["get"]}],
+        ),
+        _object(
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRole",
+            "agg",
+            aggregationRule={"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]},
+        ),
+    ],
+    "clusterrolebindings.rbac.authorization.k8s.io": [
+        _object(
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRoleBinding",
+            roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+            subjects=[{"kind": "Group", "name": "g"}],
+        )
+    ],
+    "storageclasses.storage.k8s.io": [_object("storage.k8s.io/v1", "StorageClass", provisioner="p")],
+    "csidrivers.storage.k8s.io": [_object("storage.k8s.io/v1", "CSIDriver", spec={})],
+    "csinodes.storage.k8s.io": [_object("storage.k8s.io/v1", "CSINode", spec={"drivers": []})],
+    "volumeattachments.storage.k8s.io": [
+        _object(
+            "storage.k8s.io/v1",
+            "VolumeAttachment",
+            spec={"attacher": "a", "nodeName": "n", "source": {"persistentVolumeName": "p"}},
+        )
+    ],
+    "priorityclasses.scheduling.k8s.io": [_object("scheduling.k8s.io/v1", "PriorityClass", value=10)],
+    "runtimeclasses.node.k8s.io": [_object("node.k8s.io/v1", "RuntimeClass", handler="h")],
+    "ingressclasses.networking.k8s.io": [
+        _object("networking.k8s.io/v1", "IngressClass", spec={"controller": "example.com/x"})
+    ],
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": [
+        _object(
+            "admissionregistration.k8s.io/v1",
+            "MutatingWebhookConfiguration",
+            webhooks=[
+                {
+                    "name": "a.example.com",
+                    "clientConfig": {"service": {"namespace": "a", "name": "b"}},
+                    "sideEffects": "None",
+                    "admissionReviewVersions": ["v1"],
+                    "failurePolicy": "Ignore",
+                    "rules": [
+                        {"operations": ["CREATE"], "apiGroups": ["nope"], "apiVersions": ["v1"], "resources": ["nope"]}
+                    ],
+                }
+            ],
+        )
+    ],
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": [
+        _object(
+            "admissionregistration.k8s.io/v1",
+            "ValidatingWebhookConfiguration",
+            webhooks=[
+                {
+                    "name": "a.example.com",
+                    "clientConfig": {"url": "https://127.0.0.1:1/"},
+                    "sideEffects": "None",
+                    "failurePolicy": "Ignore",
+                    "admissionReviewVersions": ["v1"],
+                }
+            ],
+        )
+    ],
+    "validatingadmissionpolicies.admissionregistration.k8s.io": [
+        _object(
+            "admissionregistration.k8s.io/v1",
+            "ValidatingAdmissionPolicy",
+            spec={
+                "matchConstraints": {
+                    "resourceRules": [
+                        {"operations": ["CREATE"], "apiGroups": ["nope"], "apiVersions": ["v1"], "resources": ["nope"]}
+                    ]
+                },
+                "validations": [{"expression": "true"}],
+            },
+        )
+    ],
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": [
+        _object(
+            "admissionregistration.k8s.io/v1",
+            "ValidatingAdmissionPolicyBinding",
+            spec={"policyName": "nope", "validationActions": ["Deny"]},
+        )
+    ],
+    "flowschemas.flowcontrol.apiserver.k8s.io": [
+        _object(
+            "flowcontrol.apiserver.k8s.io/v1",
+            "FlowSchema",
+            spec={"priorityLevelConfiguration": {"name": "global-default"}, "matchingPrecedence": 9000},
+        )
+    ],
+    "deviceclasses.resource.k8s.io": [_object("resource.k8s.io/v1", "DeviceClass", spec={})],
+}
+"""Without a namespace."""
