@@ -1,0 +1,29 @@
+"""Every story of a NetworkInterface ends the same, whatever happens to the daemon; then nothing is written.
+
+A sample of the worlds by the seed of the run, and all of them in ``make proof``. In none of them is an address free
+while somebody uses it: the stories ask at every write.
+"""
+
+import pytest
+
+from apinetlet.api import GENERATIONS
+from reconcile.testing.plugin import Explored
+from reconcile.testing.scenario import Scenario
+from tests.scenarios.address_stories import Stories
+
+ALL = [(generation, story) for generation in GENERATIONS.values() for story in Stories(generation).interfaces()]
+IDS = [f"{generation.name}: {story.name}" for generation, story in ALL]
+
+
+@pytest.mark.pain(7)
+@pytest.mark.pain(20)
+@pytest.mark.pain(22)
+@pytest.mark.parametrize("story", [story for _, story in ALL], ids=IDS)
+def test_a_story_of_an_interface_has_one_end(story: Scenario, explored: Explored) -> None:
+    explored(story, sample=4)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("story", [story for _, story in ALL], ids=IDS)
+def test_every_world_of_a_story_of_an_interface_has_that_end(story: Scenario, explored: Explored) -> None:
+    explored(story)
