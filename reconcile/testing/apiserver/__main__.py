@@ -27,14 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO if flags.verbose else logging.WARNING, format="%(levelname)s %(message)s")
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(flags))
+            return runner.run(_run(flags))
     except (BadFlags, BadDefinition) as error:
         return _complain(error, 2)
     except ImportError as error:
         return _complain(error, 2)
     except (OSError, ValueError) as error:
         return _complain(error, 1)
-    return 0
 
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
@@ -45,8 +44,8 @@ def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
     return uvloop.Loop
 
 
-async def _run(flags: Flags) -> None:
-    from reconcile.testing.apiserver.program import serving
+async def _run(flags: Flags) -> int:
+    from reconcile.testing.apiserver.program import ended, serving
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -57,7 +56,9 @@ async def _run(flags: Flags) -> None:
         gc.collect()
         gc.freeze()
         print(f"listening on {endpoint.url}", flush=True)  # noqa: T201 - what it is asked for
-        await stop.wait()
+        if await ended(endpoint.server, stop):
+            return 0
+    return _complain(OSError("the data folder cannot be written to any more; everything acknowledged is in it"), 1)
 
 
 def _complain(error: Exception, code: int) -> int:

@@ -29,6 +29,8 @@ class Flags:
 
     host: str = "127.0.0.1"
     port: int = 8001
+    data_dir: Path | None = None
+    sync: str = "full"
     crds: tuple[Path, ...] = ()
     kubeconfig_out: Path | None = None
     tls: bool = False
@@ -67,6 +69,8 @@ def parse(arguments: Sequence[str]) -> Flags:
         raise BadFlags("--tls-cert and --tls-key go together: give both, or --tls to have them made")
     if flags.tls and flags.tls_cert is not None:
         raise BadFlags("--tls makes a certificate and --tls-cert names one: give either")
+    if flags.sync != "full" and flags.data_dir is None:
+        raise BadFlags("--sync says how --data-dir is kept: give both")
     if flags.client_ca is not None and not flags.has_tls:
         raise BadFlags("--client-ca needs TLS: give --tls, or --tls-cert and --tls-key")
     return flags
@@ -105,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add("--host", "where to listen (%(default)s); other than loopback needs TLS and authentication")
     add("--port", "the port (%(default)s); 0 is any that is free", type=int)
+    add_path("--data-dir", "keep everything in this folder; without it, in memory", metavar="DIR")
+    add("--sync", "what a power loss may cost: nothing, or the last writes (%(default)s)", choices=("full", "normal"))
     add_path(
         "--crds",
         "CustomResourceDefinitions to serve, from a file or a folder; may be repeated",

@@ -3,6 +3,7 @@
 Parts are loaded when a flag asks for them, so that a plain start is quick.
 """
 
+import asyncio
 import json
 import random
 import secrets
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import anyio
 import attrs
 
 from reconcile.core.clock import utc
@@ -22,7 +24,7 @@ from reconcile.testing.apiserver.http import Endpoint, Security, is_loopback, li
 from reconcile.testing.apiserver.kubeconfig import Login
 from reconcile.testing.apiserver.server import ApiServer
 from reconcile.testing.apiserver.settings import HttpSettings
-from reconcile.testing.apiserver.tokens import authenticated
+from reconcile.testing.apiserver.tokens import Tokens, authenticated
 
 _ADMIN = User("admin", ("system:masters", AUTHENTICATED))
 
@@ -49,7 +51,7 @@ async def serving(flags: Flags) -> AsyncIterator[Endpoint]:
     # read before anything is opened, so that a mistake leaves nothing behind
     defined = [one for path in flags.crds for one in definitions.read(path)]
     async with AsyncExitStack() as stack:
-        server = ApiServer(rng=random.Random(secrets.randbits(128)))
+        server = _server(flags)
         guarded = _guarded(flags, server)
         await stack.enter_async_context(server)
         await definitions.install(server, defined)
@@ -69,6 +71,36 @@ async def serving(flags: Flags) -> AsyncIterator[Endpoint]:
         _write("--kubeconfig-out", flags.kubeconfig_out, json.dumps(ways, indent=2))
         _write("--ready-file", flags.ready_file, endpoint.url)
         yield endpoint
+
+
+def _server(flags: Flags) -> ApiServer:
+    rng = random.Random(secrets.randbits(128))
+    if flags.data_dir is None:
+        return ApiServer(rng=rng)
+    from reconcile.testing.apiserver.journal import Journal, JournalFile
+
+    try:
+        file = JournalFile.open(flags.data_dir, flags.sync)
+    except OSError as error:
+        raise BadFlags(f"--data-dir {flags.data_dir}: {error.strerror}") from error
+    return ApiServer(rng=rng, journal=Journal(file), tokens=Tokens(file.secret))
+
+
+async def ended(server: ApiServer, stop: asyncio.Event) -> bool:
+    """Wait for the word to stop; whether it came, or the server cannot go on."""
+    if server.journal is None:
+        await stop.wait()
+        return True
+    failed = server.journal.failed
+    async with anyio.create_task_group() as tasks:
+
+        async def wait(event: asyncio.Event) -> None:
+            await event.wait()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(wait, stop)
+        tasks.start_soon(wait, failed)
+    return not failed.is_set()
 
 
 def _write(flag: str, path: Path | None, text: str) -> None:

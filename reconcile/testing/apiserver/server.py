@@ -26,7 +26,7 @@ from reconcile.kube.resource import Resource
 from reconcile.testing.apiserver import content, impersonation, reading, reviews, verbs
 from reconcile.testing.apiserver.admission import ADMIN, Rules, User
 from reconcile.testing.apiserver.caretakers import Caretakers
-from reconcile.testing.apiserver.content import Form
+from reconcile.testing.apiserver.content import Form, warned
 from reconcile.testing.apiserver.failure import (
     Failure,
     expired,
@@ -56,6 +56,7 @@ from reconcile.testing.apiserver.writing import Result, create
 
 if TYPE_CHECKING:
     from reconcile.kube.client import Client
+    from reconcile.testing.apiserver.journal import Journal
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ class ApiServer:
     rules: Rules = attrs.field(default=Rules(), kw_only=True)
     tokens: Tokens = attrs.field(factory=lambda: Tokens(os.urandom(32)), kw_only=True)
     """Issues and reads the tokens of service accounts."""
+    journal: "Journal | None" = attrs.field(default=None, kw_only=True)
+    """Where everything is kept; ``None``: only in memory. It is closed with the server."""
     storage: Storage = attrs.field(init=False)
     registry: Registry = attrs.field(factory=Registry, init=False)
     audit: deque[Audited] = attrs.field(init=False)
@@ -108,6 +111,10 @@ class ApiServer:
 
     async def __aenter__(self) -> Self:
         self._changed = anyio.Event()
+        if self.journal is not None:
+            self.journal.show = self._show
+            self.journal.fill(self.storage)
+            self._caretakers.reset()
         namespaces = self.registry.find("", "v1", "namespaces")
         assert namespaces is not None
         for name in FIRST_NAMESPACES:
@@ -116,6 +123,8 @@ class ApiServer:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._caretakers.run, name="apiserver caretakers")
+        if self.journal is not None:
+            self._tasks.start_soon(self.journal.run, name="apiserver journal")
         return self
 
     async def __aexit__(
@@ -124,11 +133,15 @@ class ApiServer:
         assert self._tasks is not None
         self.end_watches()
         self._tasks.cancel_scope.cancel()
-        if isinstance(error, anyio.get_cancelled_exc_class()):
-            return await self._tasks.__aexit__(kind, error, trace)
-        # what the caller raised is the caller's, and goes on as it is
-        await self._tasks.__aexit__(None, None, None)
-        return None
+        try:
+            if isinstance(error, anyio.get_cancelled_exc_class()):
+                return await self._tasks.__aexit__(kind, error, trace)
+            # what the caller raised is the caller's, and goes on as it is
+            await self._tasks.__aexit__(None, None, None)
+            return None
+        finally:
+            if self.journal is not None:
+                self.journal.close()
 
     # -- ways in ---------------------------------------------------------------------------------------------------
 
@@ -165,8 +178,24 @@ class ApiServer:
             _log.exception("request failed method=%s path=%s", request.method, request.path)
             bug = internal(str(error) or type(error).__name__)
             answer = Answer(HttpResponse(bug.code, bug.headers, bug.body))
+        if self.journal is not None:
+            answer = await self._kept(answer, self.journal)
+        if info is not None and (kind := self.registry.find(info.group, info.version, info.plural)) is not None:
+            answer = attrs.evolve(answer, response=warned(answer.response, kind.deprecation))
         self._note(request, info, user, answer.response.status, stored)
         self.metrics.note(info, answer.response.status, now() - started)
+        return answer
+
+    async def _kept(self, answer: Answer, journal: "Journal") -> Answer:
+        """Hold an answer back until all that it shows, or says no for, is where it is kept."""
+        try:
+            await journal.reached(self.storage.version)
+        except BaseException as error:
+            if answer.watcher is not None:
+                answer.watcher.end()
+            if not isinstance(error, Failure):
+                raise
+            return Answer(HttpResponse(error.code, error.headers, error.body))
         return answer
 
     def _page(self, page: OwnPage) -> HttpResponse:
@@ -190,6 +219,11 @@ class ApiServer:
         return [one for one in self.audit if one.stored]
 
     @property
+    def shown(self) -> int:
+        """The newest version that anybody may see: all of it is where it is kept."""
+        return self.storage.version if self.journal is None else self.journal.safe
+
+    @property
     def watching(self) -> int:
         """How many watches are open."""
         return len(self._watchers)
@@ -210,6 +244,8 @@ class ApiServer:
         """Go back to a backup, as an etcd restore does: versions go back, watches end."""
         self.end_watches()
         self.storage.restore(snapshot)
+        if self.journal is not None:
+            self.journal.replace(snapshot)
         self._caretakers.reset()
 
     def end_watches(self, resource: Resource[Any] | None = None) -> None:
@@ -254,7 +290,7 @@ class ApiServer:
             asked,
             deadline=now() + seconds,
             bookmarks=options.bookmarks,
-            current=lambda: self.storage.version,
+            current=lambda: self.shown,
             limit=self.settings.watch_buffer,
         )
         try:
@@ -311,11 +347,19 @@ class ApiServer:
         return result
 
     def _publish(self, events: list[tuple[str, Event]]) -> None:
+        if not events:
+            return
+        if self.journal is None:
+            self._show(events)
+        else:
+            self.journal.append(events)
+        self._caretakers.observe(events)
+
+    def _show(self, events: list[tuple[str, Event]]) -> None:
+        """Let everybody see what was committed."""
         self._watchers.feed(events)
-        if events:
-            self._changed.set()
-            self._changed = anyio.Event()
-            self._caretakers.observe(events)
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
         """Answer a write; whether it changed something for good."""

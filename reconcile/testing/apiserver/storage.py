@@ -7,6 +7,7 @@ own affair. Pure: it neither waits nor knows the time.
 """
 
 import bisect
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -66,6 +67,25 @@ def stored(document: Document, version: int, fields: Mapping[str, str] = _NO_TEX
         metadata.get("labels") or _NO_TEXTS,
         fields,
         untidy,
+    )
+
+
+def facts(stored: Stored) -> bytes:
+    """What is known of a stored object besides its document, for ``restored``."""
+    return orjson.dumps({"fields": dict(stored.fields), "untidy": stored.untidy})
+
+
+def restored(version: int, raw: bytes, said: bytes) -> Stored:
+    """An object as it was stored, out of its document and its ``facts``."""
+    metadata = orjson.loads(raw)["metadata"]
+    return Stored(
+        sys.intern(metadata.get("namespace", "")),
+        metadata["name"],
+        metadata.get("uid", ""),
+        version,
+        raw,
+        metadata.get("labels") or _NO_TEXTS,
+        **orjson.loads(said),
     )
 
 

@@ -83,6 +83,8 @@ class Watcher:
     on_cut: Callable[[], None] | None = None
     """Called when its reader has fallen behind by more."""
     next_bookmark: Seconds = attrs.field(init=False)
+    _heard: int = attrs.field(default=0, init=False)
+    """The newest change it was told, so that none is told twice: not what was replayed and is committed later."""
     _lines: deque[bytes] = attrs.field(factory=deque, init=False)
     _ended: bool = attrs.field(default=False, init=False)
     _wakeup: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -117,8 +119,9 @@ class Watcher:
             self._wakeup.set()
 
     def _take(self, event: Event) -> None:
-        if event.version <= self.after:
+        if event.version <= self.after or event.version <= self._heard:
             return
+        self._heard = event.version
         found = change_line(self.kind, event, self.selection, self.form)
         if found is not None:
             self._lines.append(found)
