@@ -31,13 +31,24 @@ class Allocated:
 
     resource: str
     """``plural.group``."""
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
+    """Names of fields, and places in lists."""
+
+    @property
+    def name(self) -> str:
+        """What the value is called: the field, and in a list its place."""
+        return ".".join(
+            map(str, self.path[-3:] if any(isinstance(step, int) for step in self.path) else self.path[-1:])
+        )
 
     def value(self, document: Mapping[str, Any]) -> str:
         """What was allocated; "" if nothing was."""
         found: Any = document
-        for part in self.path:
-            found = found.get(part) if isinstance(found, Mapping) else None
+        for step in self.path:
+            if isinstance(step, int):
+                found = found[step] if isinstance(found, list) and step < len(found) else None
+            else:
+                found = found.get(step) if isinstance(found, Mapping) else None
         return "" if found is None else str(found)
 
 
@@ -100,7 +111,7 @@ def _gone(clusters: Mapping[str, Storage], allocated: tuple[Allocated, ...]) -> 
                     if stored is None:
                         continue
                     words[stored.uid] = "<uid of what is gone>"
-                    values = {one.value(stored.value): one.path[-1] for one in fields}
+                    values = {one.value(stored.value): one.name for one in fields}
                     words.update((value, f"<{name} of what is gone>") for value, name in values.items() if value)
     return words
 
@@ -125,7 +136,7 @@ def _renaming(live: list[_Live], words: dict[str, str], allocated: tuple[Allocat
 
 def _values(one: _Live, allocated: tuple[Allocated, ...]) -> dict[str, str]:
     fields = [field for field in allocated if field.resource == one.table]
-    return {field.path[-1]: field.value(one.stored.value) for field in fields}
+    return {field.name: field.value(one.stored.value) for field in fields}
 
 
 def _tokens(text: str) -> list[str]:
