@@ -106,7 +106,11 @@ def apply(writer: Writer, live: Document, config: Document, *, force: bool = Fal
         raise Failure(500, "", f"failed to decode managed fields: {error}") from error
     _check(writer, config, "failed to create typed patch object", duplicates=False)
     _check(writer, live, "failed to create typed live object", duplicates=True)
-    managers = _reconciled(writer, live, managers)
+    try:
+        managers = _reconciled(writer, live, managers)
+    except walks.BadDocument as error:
+        # in another version, whose fields somebody owns
+        raise Failure(500, "", str(error)) from error
     if not managers:
         before = attrs.evolve(writer, name=BEFORE_FIRST_APPLY)
         empty = {**writer.blank, "apiVersion": live.get("apiVersion"), "kind": live.get("kind")}

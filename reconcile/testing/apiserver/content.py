@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import orjson
 
-from reconcile.kube.request import HttpRequest
+from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.testing.apiserver.failure import (
     Document,
     bad_request,
+    go_value,
     not_acceptable,
     not_implemented,
     too_large,
@@ -137,6 +138,14 @@ def too_deep(value: Any, limit: int = _DEPTH_LIMIT) -> bool:
         if not level:
             return False
     return True
+
+
+def warned(response: HttpResponse, text: str) -> HttpResponse:
+    """An answer that warns of one thing more, before all others."""
+    if not text:
+        return response
+    said = ", ".join(filter(None, (f"299 - {go_value(text)}", response.headers.get("warning", ""))))
+    return HttpResponse(response.status, {**response.headers, "warning": said}, response.body)
 
 
 def metadata_only(document: Document) -> bytes:

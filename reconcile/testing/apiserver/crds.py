@@ -13,10 +13,11 @@ from reconcile.testing.apiserver import definition_rules
 from reconcile.testing.apiserver.admission import Write
 from reconcile.testing.apiserver.columns import columns_of
 from reconcile.testing.apiserver.definition_schema import DEFINITION, fill_in
-from reconcile.testing.apiserver.failure import Document, Fault, not_implemented
+from reconcile.testing.apiserver.failure import Document, not_implemented
 from reconcile.testing.apiserver.fieldpaths import follow
 from reconcile.testing.apiserver.openapi import from_openapi
 from reconcile.testing.apiserver.scaling import ScalePaths
+from reconcile.testing.apiserver.schema_rules import unknown_formats
 from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy, custom
 from reconcile.testing.apiserver.structural import mentions
 from reconcile.testing.apiserver.versions import Converter, Family, priority, relabelled
@@ -201,8 +202,17 @@ def _prepare(write: Write) -> None:
         new["status"] = {**status, "storedVersions": [*stored, found]}
 
 
-def _judge(write: Write) -> Iterator[Fault]:
-    return definition_rules.faults(write)
+def _warn(write: Write) -> Iterator[str]:
+    """Formats that mean nothing, unless they were there before."""
+    before, after = (
+        [
+            name
+            for one in ((found or {}).get("spec") or {}).get("versions") or ()
+            for name in unknown_formats(_schema(one))
+        ]
+        for found in (write.old, write.new)
+    )
+    yield from (f'unrecognized format "{name}"' for name in after if name not in before)
 
 
 CRD_KIND: Final = Kind(
@@ -216,7 +226,7 @@ CRD_KIND: Final = Kind(
         mark=mark_terminating,
         strategic=True,
     ),
-    Hooks(default=fill_in, allocate=_prepare, validate=_judge),
+    Hooks(default=fill_in, allocate=_prepare, validate=definition_rules.faults, warn=_warn),
     short_names=("crd", "crds"),
     blank={"spec": {"names": {}}, "status": {"acceptedNames": {}}},
     categories=("api-extensions",),

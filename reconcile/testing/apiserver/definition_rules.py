@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from reconcile.testing.apiserver import names
+from reconcile.testing.apiserver import go_forms, names
 from reconcile.testing.apiserver.admission import Write
 from reconcile.testing.apiserver.failure import (
     Document,
@@ -79,11 +79,12 @@ def _spec(spec: Document, path: str, old: Document | None) -> Iterator[Fault]:
         yield invalid_value(f"{path}.group", group, "should be a domain with at least one dot")
     yield from _choice(spec.get("scope") or "", ("Cluster", "Namespaced"), f"{path}.scope")
     versions = spec.get("versions") or []
-    shared = {
+    shared = frozenset(
         name
         for name in _HOISTED
         if versions and all(equal(one.get(name) or None, versions[0].get(name) or None) for one in versions)
-    }
+    )
+    shown = go_forms.versions(versions, shared)
     for index, version in enumerate(versions):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             yield required(f"{path}.versions[{index}].schema.openAPIV3Schema")
@@ -97,10 +98,10 @@ def _spec(spec: Document, path: str, old: Document | None) -> Iterator[Fault]:
                 yield from _part(name, version, spec, f"{at}.{name}", old)
     listed = [one.get("name") for one in versions]
     if len(set(listed)) != len(listed):
-        yield invalid_value(f"{path}.versions", versions, "must contain unique version names")
+        yield invalid_value(f"{path}.versions", shown, "must contain unique version names")
     if sum(bool(one.get("storage")) for one in versions) != 1:
         says = "must have exactly one version marked as storage version"
-        yield invalid_value(f"{path}.versions", versions, says)
+        yield invalid_value(f"{path}.versions", shown, says)
     if versions and (complaints := names.label_1035(listed[0] or "", False)):
         yield invalid_value(f"{path}.version", listed[0] or "", ",".join(complaints))
     for name in ("plural", "singular", "kind", "listKind"):

@@ -5,7 +5,8 @@ Pure. Source: apiextensions-apiserver, ``apis/apiextensions/v1`` (types.go, type
 
 from typing import Any, Final
 
-from reconcile.testing.apiserver.failure import Document
+from reconcile.testing.apiserver.content import misfit
+from reconcile.testing.apiserver.failure import Document, bad_request
 from reconcile.testing.apiserver.schema import DEDUCED, UNTYPED, Items, Schema, with_head
 
 _TEXT: Final = Schema("string")
@@ -158,8 +159,68 @@ DEFINITION: Final = with_head(
 )
 
 
+_STRUCTS: Final = {
+    "spec": "CustomResourceDefinitionSpec",
+    "status": "CustomResourceDefinitionStatus",
+    "names": "CustomResourceDefinitionNames",
+    "acceptedNames": "CustomResourceDefinitionNames",
+    "versions": "CustomResourceDefinitionVersion",
+    "schema": "CustomResourceValidation",
+    "openAPIV3Schema": "JSONSchemaProps",
+    "subresources": "CustomResourceSubresources",
+    "scale": "CustomResourceSubresourceScale",
+    "additionalPrinterColumns": "CustomResourceColumnDefinition",
+    "selectableFields": "SelectableField",
+    "conversion": "CustomResourceConversion",
+    "webhook": "WebhookConversion",
+    "clientConfig": "WebhookClientConfig",
+    "service": "ServiceReference",
+    "x-kubernetes-validations": "ValidationRule",
+}
+_GO: Final = {
+    "string": ("string", str),
+    "boolean": ("bool", bool),
+    "integer": ("int64", int),
+    "number": ("float64", float),
+}
+
+
+def misfit_of(schema: Schema, value: Any, struct: str = "CustomResourceDefinition", path: str = "") -> str:
+    """What Go's decoder says of the first field that is of the wrong type; "" if all are right."""
+    if value is None or schema is DEDUCED or schema is UNTYPED:
+        return ""
+    where = f"{struct}.{path}"
+    if schema.type in _GO:
+        name, form = _GO[schema.type]
+        numbers = form is float and isinstance(value, int | float) and not isinstance(value, bool)
+        fits = numbers or (isinstance(value, form) and isinstance(value, bool) == (form is bool))
+        return "" if fits else misfit(value, name, where)
+    if schema.type == "array" and not isinstance(value, list):
+        of = schema.items.type if schema.items is not None else ""
+        return misfit(value, f"[]{'string' if of == 'string' else 'v1.' + struct}", where)
+    if schema.type == "object" and not isinstance(value, dict):
+        return misfit(value, f"v1.{struct}", where)
+    if isinstance(value, list):
+        return next((found for one in value if (found := misfit_of(schema.items or DEDUCED, one, struct, path))), "")
+    for name, one in value.items() if isinstance(value, dict) else ():
+        child = schema.child(name)
+        if child is None or (not path and name == "metadata"):
+            continue
+        below = path if schema.lists_rest else f"{path}.{name}".lstrip(".")
+        if found := misfit_of(child, one, _STRUCTS.get(name, struct), below):
+            return found
+    return ""
+
+
 def fill_in(document: Document) -> None:
-    """Defaults, and the form that Go gives a definition: what is empty is left out."""
+    """Defaults, and the form that Go gives a definition: what is empty is left out.
+
+    Raises:
+        Failure: 400 for a field of the wrong type.
+    """
+    if problem := misfit_of(DEFINITION, document):
+        text = 'CustomResourceDefinition in version "v1" cannot be handled as a CustomResourceDefinition'
+        raise bad_request(f"{text}: {problem}")
     spec = document.get("spec")
     if not isinstance(spec, dict):
         return
@@ -181,6 +242,9 @@ def fill_in(document: Document) -> None:
         for name in ("additionalPrinterColumns", "selectableFields", "deprecated"):
             if not version.get(name, True):
                 del version[name]
+        for column in version.get("additionalPrinterColumns") or ():
+            if not column.get("priority", True):
+                del column["priority"]
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if schema is not None:
             _tidy(schema)

@@ -99,6 +99,11 @@ def resource_list(group: str, version: str, kinds: Iterable[Kind]) -> Document |
             {"name": f"{resource.plural}/{name}", "singularName": "", **common, "verbs": _verbs(name)}
             for name in kind.strategy.subresources
         ]
+        if kind.strategy.scale is not None:
+            scale = {**_SCALE, "namespaced": resource.namespaced}
+            resources.append(
+                {"name": f"{resource.plural}/scale", "singularName": "", **scale, "verbs": _verbs("scale")}
+            )
     version_name = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version_name, "resources": resources}
 
@@ -145,7 +150,13 @@ def _discovered(kind: Kind) -> Document:
             {"subresource": name, "responseKind": response, "verbs": _verbs(name)}
             for name in kind.strategy.subresources
         ]
+    if kind.strategy.scale is not None:
+        scale = {"subresource": "scale", "responseKind": _SCALE, "verbs": _verbs("scale")}
+        found["subresources"] = [*found.get("subresources", ()), scale]
     return found
+
+
+_SCALE: Final = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
 
 
 def _verbs(subresource: str) -> list[str]:

@@ -9,7 +9,7 @@ from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver import scaling
 from reconcile.testing.apiserver.apply import apply as applied
 from reconcile.testing.apiserver.apply import track
-from reconcile.testing.apiserver.failure import Document, bad_request
+from reconcile.testing.apiserver.failure import Document, Failure, bad_request
 from reconcile.testing.apiserver.forming import formed
 from reconcile.testing.apiserver.schema import OBJECT_META, TYPE_META, Schema
 from reconcile.testing.apiserver.session import Session
@@ -61,6 +61,13 @@ def apply(session: Session, kind: Kind, key: ObjectKey, config: Document, manage
     if (config.get("apiVersion"), config.get("kind")) != (scaling.API_VERSION, "Scale"):
         group, _, plain = (config.get("apiVersion") or "").rpartition("/")
         raise bad_request(f"invalid object type: {group}/{plain}, Kind={config.get('kind') or ''}")
+    if kind.custom:
+        # the real server cannot either: it takes the scale for one of the kind's versions
+        why = (
+            "failed to create manager for existing fields: failed to convert live object (/; autoscaling/v1, Kind=Scale) "
+            "to proper version: request to convert CR to an invalid group/version: autoscaling/v1"
+        )
+        raise Failure(500, "", why)
     writer = session.writer(SCALE, manager, "scale")
     return _rescale(session, kind, key, lambda live: applied(writer, live, config, force=force))
 

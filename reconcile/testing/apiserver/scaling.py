@@ -88,14 +88,14 @@ def scaled(paths: ScalePaths, document: Document, scale: Document, api_version: 
     metadata = dict(result["metadata"])
     if version := scale["metadata"].get("resourceVersion"):
         metadata["resourceVersion"] = version
-    metadata["managedFields"] = managing.encode(
-        _given_back(
-            managing.decode(metadata.get("managedFields")),
-            managing.decode(scale["metadata"].get("managedFields")),
-            paths,
-            api_version,
-        )
+    owners = _given_back(
+        managing.decode(metadata.pop("managedFields", None)),
+        managing.decode(scale["metadata"].get("managedFields")),
+        paths,
+        api_version,
     )
+    if owners:
+        metadata["managedFields"] = managing.encode(owners)
     result["metadata"] = metadata
     return result
 

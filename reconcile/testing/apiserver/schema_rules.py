@@ -7,12 +7,13 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from reconcile.testing.apiserver import go_forms
 from reconcile.testing.apiserver.failure import Document, Fault, forbidden_field, invalid_value
+from reconcile.testing.apiserver.formats import FORMATS, UNSUPPORTED, canonical
 from reconcile.testing.apiserver.openapi import part_from_openapi
 from reconcile.testing.apiserver.schema import Schema
 from reconcile.testing.apiserver.shaping import pruned
 from reconcile.testing.apiserver.structural import (
-    ROOT_WITH_STATUS,
     children,
     form_faults,
     keyword_faults,
@@ -45,11 +46,28 @@ def _root_faults(schema: Document, path: str) -> Iterator[Fault]:
         if name == "type" and value != "object":
             says = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
             yield invalid_value(f"{path}.openAPIV3Schema.type", value, says)
-        elif name not in ROOT_WITH_STATUS:
-            allowed = " ".join(ROOT_WITH_STATUS.values())
+        elif go_forms.go_name(name) not in go_forms.ALLOWED_AT_ROOT_WITH_STATUS:
+            allowed = " ".join(go_forms.ALLOWED_AT_ROOT_WITH_STATUS)
             says = f"only [{allowed}] fields are allowed at the root of the schema if the status subresource is enabled"
-            yield invalid_value(f"{path}.openAPIV3Schema", schema, says)
+            yield invalid_value(f"{path}.openAPIV3Schema", go_forms.schema(schema), says)
             return
+
+
+def unknown_formats(schema: Document) -> Iterator[str]:
+    """The formats in a schema that mean nothing."""
+    name, type_ = schema.get("format"), schema.get("type") or ""
+    if name:
+        known: Iterable[str] = {"integer": ("int32", "int64"), "number": ("float", "double")}.get(type_, ())
+        if type_ in ("", "string"):
+            known = (*FORMATS, *UNSUPPORTED)
+            if canonical(name) not in known:
+                yield name
+        elif name not in known:
+            yield name
+    nested = [one for logic in ("allOf", "anyOf", "oneOf") for one in schema.get(logic) or ()]
+    below = [*(child for _, child in children(schema)), *nested, *([schema["not"]] if schema.get("not") else ())]
+    for child in below:
+        yield from unknown_formats(child)
 
 
 def default_faults(schema: Document, path: str) -> Iterator[Fault]:

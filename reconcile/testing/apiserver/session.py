@@ -13,7 +13,7 @@ from functools import partial
 import attrs
 
 from reconcile.testing.apiserver import metadata as metas
-from reconcile.testing.apiserver import scaling
+from reconcile.testing.apiserver import fitting, scaling
 from reconcile.testing.apiserver.admission import User, World, Write, guarded
 from reconcile.testing.apiserver.apply import Writer
 from reconcile.testing.apiserver.decoding import Blame, strict_failure
@@ -90,7 +90,9 @@ class Session:
             family = kind.family
             if family is None or group != family.group or other not in family.schemas:
                 return None
-            return family.schemas[other], family.converted(document, other)
+            converted = family.raw(document, other)
+            fitting.check(family.schemas[other], converted, duplicates=True)
+            return family.schemas[other], converted
 
         excluded = kind.strategy.resets(subresource)
         return Writer(manager, version, kind.schema, convert, self.time, subresource, excluded, kind.blank)
@@ -122,6 +124,8 @@ class Session:
         if kind.hooks.validate is not None:
             with guarded():
                 faults += kind.hooks.validate(self._write(kind, subresource, old, new))
+        if kind.hooks.warn is not None and not faults:
+            self.warnings += kind.hooks.warn(self._write(kind, subresource, old, new))
         return faults
 
     def warn_of_finalizers(self, kind: Kind, new: Document, old: Document | None) -> None:

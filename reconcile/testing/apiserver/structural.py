@@ -6,7 +6,7 @@ apiextensions-apiserver, ``apiserver/schema`` and ``apis/apiextensions/validatio
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -402,30 +402,3 @@ def _rule_faults(rule: Document, schema: Document, path: str) -> Iterator[Fault]
             follow(field, schema)
         except BadPath:
             yield invalid_value(f"{path}.fieldPath", field, "must be a valid path")
-
-
-ROOT_WITH_STATUS: Final[Mapping[str, str]] = {
-    "description": "Description",
-    "type": "Type",
-    "format": "Format",
-    "title": "Title",
-    "maximum": "Maximum",
-    "exclusiveMaximum": "ExclusiveMaximum",
-    "minimum": "Minimum",
-    "exclusiveMinimum": "ExclusiveMinimum",
-    "maxLength": "MaxLength",
-    "minLength": "MinLength",
-    "pattern": "Pattern",
-    "maxItems": "MaxItems",
-    "minItems": "MinItems",
-    "uniqueItems": "UniqueItems",
-    "multipleOf": "MultipleOf",
-    "required": "Required",
-    "items": "Items",
-    "properties": "Properties",
-    "externalDocs": "ExternalDocs",
-    "example": "Example",
-    _PRESERVE: "XPreserveUnknownFields",
-    _RULES: "XValidations",
-}
-"""What the root of a schema may say where the status has a door of its own; Go's names for it, as a text shows them."""

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from reconcile.testing.apiserver.failure import Document
+from reconcile.testing.apiserver.failure import Document, Failure
 from reconcile.testing.apiserver.schema import Schema
 from reconcile.testing.apiserver.shaping import pruned, with_defaults
 from reconcile.testing.apiserver.storage import Stored, stored
@@ -91,12 +91,25 @@ class Family:
 
     def converted(self, document: Document, version: str) -> Document:
         """A document in another version."""
-        api_version = f"{self.group}/{version}"
-        if document.get("apiVersion") == api_version:
+        if document.get("apiVersion") == f"{self.group}/{version}":
             return document
-        [result] = self.converter([document], api_version)
-        return pruned(self.schemas[version], result)  # type: ignore[no-any-return]
+        return pruned(self.schemas[version], self.raw(document, version))  # type: ignore[no-any-return]
+
+    def raw(self, document: Document, version: str) -> Document:
+        """A document in another version, with whatever the conversion made of it.
+
+        Raises:
+            Failure: 500: the version that it is in is no more.
+        """
+        was = str(document.get("apiVersion"))
+        if was.rpartition("/")[2] not in self.schemas:
+            raise Failure(500, "", f"request to convert CR from an invalid group/version: {was}")
+        [result] = self.converter([document], f"{self.group}/{version}")
+        return result
 
     def kept(self, document: Document) -> Document:
         """A document as it is stored."""
-        return self.converted(document, self.storage)
+        schema = self.schemas[self.storage]
+        converted = self.converted(document, self.storage)
+        # reads would fill it in anyway
+        return converted if converted is document else with_defaults(schema, converted)

@@ -1,0 +1,29 @@
+"""The embedded API server answers what a real one answered, story by story."""
+
+from typing import Final
+
+import pytest
+
+from reconcile.testing.apiserver import ApiServer, Settings
+from tests.testing import stories_definitions, stories_kinds
+from tests.testing.callers import Api
+from tests.testing.stories import Story, named, recorded, tell
+
+BOOKS: Final = {
+    "definitions": named(stories_definitions.stories()),
+    "kinds": named(stories_kinds.stories()),
+}
+CASES: Final = [
+    pytest.param(book, story, id=f"{book}: {name}") for book in BOOKS for name, story in BOOKS[book].items()
+]
+
+
+@pytest.mark.parametrize(("book", "story"), CASES)
+async def test_the_embedded_server_tells_a_story_like_the_real_one(book: str, story: Story) -> None:
+    async with ApiServer(settings=Settings(garbage_collection=False)) as server:
+
+        async def caller(user: str) -> Api:
+            assert not user
+            return Api(server.transport(user_agent="tester/1.0"), "default")
+
+        assert await tell(story, caller) == recorded(book)[story.name]
