@@ -203,12 +203,16 @@ class Both:
 
     def unsafe(self) -> Sequence[str]:
         """Addresses that an interface lists although they are free, or another object's."""
-        found = []
-        taken = set(self.taken)
-        by_ip = {one.spec.ip: one for one in self.ips}
-        for nic in self.there.objects(self.kinds.apinet_network_interface):
-            for one in nic.spec.public_ips:
-                claim = by_ip[one.ip].spec.claim_ref if one.ip in by_ip else None
-                if one.ip not in taken or claim is None or claim.uid != nic.metadata.uid:
-                    found.append(f"{nic.metadata.name} lists {one.ip}, which is not its own")
-        return found
+        users = {one.spec.ip: _users(one) for one in self.ips if one.spec.ip in self.taken}
+        return [
+            f"{nic.metadata.name} lists {entry.ip}, which is not its own"
+            for nic in self.there.objects(self.kinds.apinet_network_interface)
+            for entry in nic.spec.public_ips
+            if nic.metadata.uid not in users.get(entry.ip, ())
+        ]
+
+
+def _users(ip: apinet.IP) -> set[str]:
+    """The uids of who may list an address: its claimer, or whom it was made for."""
+    claim = ip.spec.claim_ref
+    return {*(owner.uid for owner in ip.metadata.owner_references), *([claim.uid] if claim is not None else [])}
