@@ -87,8 +87,13 @@ def _deployment(document: Document) -> None:
         rolling.setdefault("maxSurge", "25%")
 
 
+TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
+
+
 def _daemon_set(document: Document) -> None:
     _template("spec", "template")(document)
+    annotations = document["metadata"].get("annotations") or {}
+    document["metadata"]["annotations"] = {TEMPLATE_GENERATION: "0", **annotations}
     strategy = document["spec"]["updateStrategy"]
     if strategy.get("type") == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})
@@ -136,7 +141,8 @@ def _job(document: Document) -> None:
     spec.setdefault("manualSelector", False)
 
 
-def _service(document: Document) -> None:
+def service(document: Document) -> None:
+    """What a service's type and its ports bring with them."""
     spec = document["spec"]
     affinity = spec["sessionAffinity"]
     if affinity == "None":
@@ -218,11 +224,18 @@ def _device_requests(*path: str) -> Callable[[Document], None]:
     return default
 
 
+def subjects(document: Document) -> None:
+    """Users and groups have an API group, service accounts are in the core group."""
+    for one in document.get("subjects") or ():
+        if not one.get("apiGroup") and one.get("kind") in ("User", "Group"):
+            one["apiGroup"] = "rbac.authorization.k8s.io"
+
+
 _DEFAULTS: Final[Mapping[str, Callable[[Document], None]]] = {
     "pods./v1": pod,
     "podtemplates./v1": _template("template"),
     "replicationcontrollers./v1": _replication_controller,
-    "services./v1": _service,
+    "services./v1": service,
     "nodes./v1": _node,
     "limitranges./v1": _limit_range,
     "persistentvolumes./v1": _persistent_volume,
@@ -232,6 +245,7 @@ _DEFAULTS: Final[Mapping[str, Callable[[Document], None]]] = {
     "replicasets.apps/v1": _template("spec", "template"),
     "jobs.batch/v1": _job,
     "cronjobs.batch/v1": _template("spec", "jobTemplate", "spec", "template"),
+    **{f"{plural}.rbac.authorization.k8s.io/v1": subjects for plural in ("rolebindings", "clusterrolebindings")},
     "networkpolicies.networking.k8s.io/v1": _network_policy,
     "horizontalpodautoscalers.autoscaling/v2": _autoscaler,
     "resourceclaims.resource.k8s.io/v1": _device_requests("spec", "devices"),

@@ -220,6 +220,11 @@ def not_supported(field: str, value: object, allowed: Iterable[str]) -> Fault:
     return Fault(field, "FieldValueNotSupported", f"Unsupported value: {go_value(value)}: supported values: {names}")
 
 
+def not_found_field(field: str, value: object) -> Fault:
+    """A value refers to something that is not there."""
+    return Fault(field, "FieldValueNotFound", f"Not found: {go_value(value)}")
+
+
 def duplicate(field: str, value: object) -> Fault:
     """A value may appear once only."""
     return Fault(field, "FieldValueDuplicate", f"Duplicate value: {go_value(value)}")

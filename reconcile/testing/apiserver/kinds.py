@@ -13,11 +13,11 @@ from typing import Any, Final
 import attrs
 
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import defaults, names, published, rules
+from reconcile.testing.apiserver import beginnings, defaults, names, pods, published, rules, services, workloads
 from reconcile.testing.apiserver.crds import CRD_KIND
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.scaling import ScalePaths
-from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy
+from reconcile.testing.apiserver.strategy import Hook, Hooks, Kind, Strategy
 
 _STATUS: Final = ("status", "metadata")
 """What a write to the status of a built-in kind may change: labels and the like too."""
@@ -147,8 +147,19 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 }
 
 _PARTICULAR: Final[Mapping[str, Mapping[str, Any]]] = {
-    "namespaces": {"mark": rules.mark_namespace, "remains": rules.namespace_remains},
+    "namespaces": {"main_keeps": ("status", "spec"), "mark": rules.mark_namespace, "remains": rules.namespace_remains},
+    "nodes": {"main_keeps": ()},  # a node may come with a status: its hook sees to the rest
 }
+
+_BEGINNINGS: Final[Mapping[str, Hook]] = {
+    "persistentvolumeclaims": beginnings.claim,
+    "persistentvolumes": beginnings.volume,
+    "nodes": beginnings.node,
+    "deployments.apps": beginnings.deployment,
+    "daemonsets.apps": beginnings.daemon_set,
+    "jobs.batch": beginnings.job,
+}
+"""What is written into a new object besides what it says."""
 
 _HOOKS: Final[Mapping[str, Hooks]] = {
     "namespaces": Hooks(
@@ -159,6 +170,8 @@ _HOOKS: Final[Mapping[str, Hooks]] = {
     "events": Hooks(validate=rules.judge_event),
     "leases.coordination.k8s.io": Hooks(validate=rules.judge_lease),
     "serviceaccounts": Hooks(allocate=rules.clean_secrets),
+    "pods": Hooks(default=defaults.pod, allocate=pods.prepare, validate=pods.judge),
+    "services": Hooks(default=defaults.service, allocate=services.allocate, validate=services.judge),
 }
 
 
@@ -190,10 +203,18 @@ def _kind(api_version: str, entry: Document) -> Kind:
         resource,
         functools.partial(published.schema, definition),
         _strategy(resource.name, entry),
-        _HOOKS.get(resource.name, Hooks(default=defaults.of(resource))),
+        _HOOKS.get(resource.name) or _hooks(resource),
         blank={part: zero for part, zero in go.get("always", {}).items() if part != "metadata"},
         custom=False,
         **facts,
+    )
+
+
+def _hooks(resource: Resource[Any]) -> Hooks:
+    return Hooks(
+        default=defaults.of(resource),
+        allocate=_BEGINNINGS.get(resource.name),
+        validate=workloads.RULES.get(resource.name),
     )
 
 
@@ -202,9 +223,9 @@ def _strategy(name: str, entry: Document) -> Strategy:
     views = {"status": _STATUS} if "status" in subresources else {}
     if name == "namespaces":
         views["finalize"] = ("spec", "metadata")
+    common: dict[str, Any] = {"main_keeps": ("status",) if "status" in views else ()}
     return Strategy(
         subresources=views,
-        main_keeps=("status", "spec") if name == "namespaces" else ("status",) if "status" in views else (),
         generation=_GENERATION.get(name, ()),
         unconditional_update=name not in _CONDITIONAL,
         create_on_update=name in _CREATED_BY_UPDATE,
@@ -214,5 +235,5 @@ def _strategy(name: str, entry: Document) -> Strategy:
         strategic=True,
         scale=_REPLICAS if "scale" in subresources else None,
         verbs=tuple(entry["verbs"]),
-        **_PARTICULAR.get(name, {}),
+        **{**common, **_PARTICULAR.get(name, {})},
     )

@@ -119,6 +119,23 @@ def config_key(key: str) -> list[str]:
     return complaints
 
 
+def port_name(name: str) -> list[str]:
+    """The name of a port: an IANA service name."""
+    complaints = ["must be no more than 15 characters"] if len(name) > 15 else []
+    if not _matches("[-a-z0-9]+", name):
+        complaints.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not any("a" <= character <= "z" for character in name):
+        complaints.append("must contain at least one letter (a-z)")
+    if "--" in name:
+        complaints.append("must not contain consecutive hyphens")
+    if name.startswith("-") or name.endswith("-"):
+        complaints.append("must not begin or end with a hyphen")
+    return complaints
+
+
+PORT_NUMBER: Final = "must be between 1 and 65535, inclusive"
+NOT_NEGATIVE: Final = "must be greater than or equal to 0"
+IMMUTABLE: Final = "field is immutable"
 _ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _MAX_BASE = 63 - 5
 
