@@ -246,7 +246,8 @@ async def place(
         source = await stack.enter_async_context(connect(source_plane.kubeconfig(), field_manager="people"))
         target = await stack.enter_async_context(connect(apinet_plane.kubeconfig(), field_manager="people"))
         there = attrs.astuple(Kinds.of(generation), recurse=False)
-        await install(source, crds(generation.name, generation.networking), [one.name for one in there])
+        for group in (generation.networking, generation.ipam):
+            await install(source, crds(generation.name, group), [one.name for one in there])
         await install(target, crds(generation.name, generation.apinet), [one.name for one in there])
         for client, name in ((source, f"home-{number}"), (target, f"apinet-{number}")):
             await client.create(NAMESPACE, {"metadata": {"name": name}})
