@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.conformance.steps import Case
 
-MODULES: Final = ("storage", "lists", "watches", "patches")
+MODULES: Final = ("storage", "lists", "watches", "patches", "applies", "going", "bodies", "custom")
 
 
 def all_cases() -> list[Case]:

@@ -158,7 +158,8 @@ def _headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _holds(body: Any, wanted: Any) -> bool:
     if isinstance(wanted, Mapping):
-        return isinstance(body, dict) and all(_holds(body.get(name), one) for name, one in wanted.items())
+        held = isinstance(body, dict) and all(_holds(body.get(name), one) for name, one in wanted.items())
+        return not wanted or held
     return bool(body == wanted)
 
 
