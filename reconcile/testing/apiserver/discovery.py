@@ -6,11 +6,12 @@ Pure. Source of the forms: apimachinery ``apis/meta/v1`` (APIGroup, APIResourceL
 import base64
 import hashlib
 from collections.abc import Iterable
-from itertools import groupby
 from typing import Final
 
+from reconcile.testing.apiserver import published
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.strategy import Kind
+from reconcile.testing.apiserver.versions import priority
 
 AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 VERSION: Final[Document] = {
@@ -32,7 +33,7 @@ VERSION: Final[Document] = {
 
 def paths(kinds: Iterable[Kind]) -> list[str]:
     """``/``."""
-    found = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/version"}
+    found = {"/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}
     for kind in kinds:
         resource = kind.resource
         group = f"/apis/{resource.group}" if resource.group else "/api"
@@ -68,10 +69,7 @@ def group(name: str, kinds: Iterable[Kind]) -> Document | None:
 
 
 def _group(name: str, kinds: list[Kind]) -> Document:
-    versions = [
-        {"groupVersion": f"{name}/{version}", "version": version}
-        for version in dict.fromkeys(kind.resource.version for kind in kinds)
-    ]
+    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version, _ in _by_version(kinds)]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
@@ -80,44 +78,55 @@ def resource_list(group: str, version: str, kinds: Iterable[Kind]) -> Document |
     found = [kind for kind in kinds if (kind.resource.group, kind.resource.version) == (group, version)]
     if not found:
         return None
-    resources = []
-    for kind in sorted(found, key=lambda one: one.resource.plural):
-        resource = kind.resource
-        common = {"namespaced": resource.namespaced, "kind": resource.kind}
+    resources: list[Document] = []
+    for kind in _sorted(found):
+        resource, entry = kind.resource, entry_of(kind)
+        storage_hash = entry["hash"] if "hash" in entry else _hash(kind) if "list" in entry["verbs"] else ""
         resources.append(
             {
                 "name": resource.plural,
-                "singularName": _singular(kind),
-                **common,
-                "verbs": _ordered(kind),
-                **({"shortNames": list(kind.short_names)} if kind.short_names else {}),
-                **({"categories": list(kind.categories)} if kind.categories else {}),
-                **({"storageVersionHash": _hash(kind)} if "list" in kind.strategy.verbs else {}),
+                "singularName": entry["singularResource"],
+                "namespaced": resource.namespaced,
+                "kind": resource.kind,
+                "verbs": entry["verbs"],
+                **{name: entry[name] for name in ("shortNames", "categories") if name in entry},
+                **_given("storageVersionHash", storage_hash),
             }
         )
-        resources += [
-            {"name": f"{resource.plural}/{name}", "singularName": "", **common, "verbs": _verbs(name)}
-            for name in kind.strategy.subresources
-        ]
-        if kind.strategy.scale is not None:
-            scale = {**_SCALE, "namespaced": resource.namespaced}
+        for one in entry.get("subresources", ()):
+            shown = one["responseKind"]
+            foreign = shown["version"] and (shown["group"], shown["version"]) != (group, version)
             resources.append(
-                {"name": f"{resource.plural}/scale", "singularName": "", **scale, "verbs": _verbs("scale")}
+                {
+                    "name": f"{resource.plural}/{one['subresource']}",
+                    "singularName": "",
+                    "namespaced": resource.namespaced,
+                    **({"group": shown["group"], "version": shown["version"]} if foreign else {}),
+                    "kind": shown["kind"],
+                    "verbs": one["verbs"],
+                }
             )
     version_name = f"{group}/{version}" if group else version
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version_name, "resources": resources}
+    # the core group is of a time before such lists had a version
+    head: Document = {"kind": "APIResourceList", **({"apiVersion": "v1"} if group else {})}
+    return {**head, "groupVersion": version_name, "resources": resources}
+
+
+def _given(name: str, value: str) -> Document:
+    return {name: value} if value else {}
 
 
 def aggregated(kinds: Iterable[Kind], *, core: bool) -> Document:
     """``/api`` (``core``) or ``/apis`` in one document."""
     items = [
         {
-            "metadata": {"name": name} if name else {"name": ""},
+            "metadata": {"name": name} if name else {},
             "versions": [
                 {
                     "version": version,
                     "resources": [
-                        _discovered(kind) for kind in sorted(of_version, key=lambda one: one.resource.plural)
+                        {name: value for name, value in entry_of(kind).items() if name != "hash"}
+                        for kind in _sorted(of_version)
                     ],
                     "freshness": "Current",
                 }
@@ -130,10 +139,16 @@ def aggregated(kinds: Iterable[Kind], *, core: bool) -> Document:
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
 
 
-def _discovered(kind: Kind) -> Document:
+def entry_of(kind: Kind) -> Document:
+    """A kind as aggregated discovery lists it; of a built-in one as it is published."""
+    return published.entry(kind.resource) or _entry(kind)
+
+
+def _entry(kind: Kind) -> Document:
     resource = kind.resource
     own = (resource.group, resource.version) if kind.custom else ("", "")
     response = {"group": own[0], "version": own[1], "kind": resource.kind}
+    scale = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
     found: Document = {
         "resource": resource.plural,
         "responseKind": response,
@@ -145,18 +160,13 @@ def _discovered(kind: Kind) -> Document:
         found["shortNames"] = list(kind.short_names)
     if kind.categories:
         found["categories"] = list(kind.categories)
-    if kind.strategy.subresources:
+    views = [*kind.strategy.subresources, *(["scale"] if kind.strategy.scale is not None else [])]
+    if views:
         found["subresources"] = [
-            {"subresource": name, "responseKind": response, "verbs": _verbs(name)}
-            for name in kind.strategy.subresources
+            {"subresource": name, "responseKind": scale if name == "scale" else response, "verbs": _verbs(name)}
+            for name in views
         ]
-    if kind.strategy.scale is not None:
-        scale = {"subresource": "scale", "responseKind": _SCALE, "verbs": _verbs("scale")}
-        found["subresources"] = [*found.get("subresources", ()), scale]
     return found
-
-
-_SCALE: Final = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
 
 
 def _verbs(subresource: str) -> list[str]:
@@ -182,11 +192,22 @@ def _singular(kind: Kind) -> str:
     return kind.singular or kind.resource.kind.lower()
 
 
+def _sorted(kinds: Iterable[Kind]) -> list[Kind]:
+    return sorted(kinds, key=lambda one: one.resource.plural)
+
+
 def _by_group(kinds: Iterable[Kind]) -> list[tuple[str, list[Kind]]]:
-    order = sorted(kinds, key=lambda kind: kind.resource.group)
-    return [(name, list(found)) for name, found in groupby(order, key=lambda kind: kind.resource.group)]
+    """Groups of Kubernetes in their order, then the others by name."""
+    groups: dict[str, list[Kind]] = {}
+    for kind in kinds:
+        groups.setdefault(kind.resource.group, []).append(kind)
+    order = {one["name"]: index for index, one in enumerate(published.groups())}
+    return sorted(groups.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
 
 
 def _by_version(kinds: list[Kind]) -> list[tuple[str, list[Kind]]]:
-    order = sorted(kinds, key=lambda kind: kind.resource.version)
-    return [(version, list(found)) for version, found in groupby(order, key=lambda kind: kind.resource.version)]
+    """Versions, the one that clients should take first."""
+    versions: dict[str, list[Kind]] = {}
+    for kind in kinds:
+        versions.setdefault(kind.resource.version, []).append(kind)
+    return sorted(versions.items(), key=lambda item: priority(item[0]))

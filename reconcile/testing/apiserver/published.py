@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from reconcile.kube.resource import Resource
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.openapi import GoReader
 from reconcile.testing.apiserver.schema import Schema, with_head
@@ -34,6 +35,21 @@ def version() -> Document:
 def groups() -> list[Document]:
     """The groups in the order of discovery, each with its versions and their resources."""
     return _data()["groups"]  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _entries() -> Mapping[tuple[str, str, str], Document]:
+    return {
+        (group["name"], version["version"], one["resource"]): one
+        for group in groups()
+        for version in group["versions"]
+        for one in version["resources"]
+    }
+
+
+def entry(resource: Resource[Any]) -> Document | None:
+    """A resource as aggregated discovery lists it; ``None``: it is not one of Kubernetes."""
+    return _entries().get((resource.group, resource.version, resource.plural))
 
 
 def definitions() -> Mapping[str, Document]:

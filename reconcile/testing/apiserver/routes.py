@@ -3,13 +3,13 @@
 Pure. Source of the rules: apiserver, ``endpoints/installer.go`` and its router.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 import attrs
 
 from reconcile.kube.request import HttpRequest, RequestInfo, parse
-from reconcile.testing.apiserver import discovery
+from reconcile.testing.apiserver import discovery, publishing, swagger
 from reconcile.testing.apiserver.failure import (
     Document,
     Failure,
@@ -40,12 +40,14 @@ class Call:
 class OwnPage:
     """A page of the server's own: a document, or plain text."""
 
-    value: Document | str
+    value: Document | str | bytes
     content_type: str = "application/json"
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    status: int = 200
 
 
 _HEALTH: Final = ("livez", "readyz", "healthz")
-_LATER: Final = {"openapi": "OpenAPI documents", "logs": "logs"}
+_LATER: Final = {"logs": "logs"}
 
 
 def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
@@ -194,6 +196,8 @@ def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
             document = discovery.group(group, kinds)
         case ["apis", group, version]:
             document = discovery.resource_list(group, version, kinds)
+        case ["openapi", *page] if page:
+            return _openapi(request, page, kinds)
         case [""]:
             document = {"paths": discovery.paths(kinds)}
         case ["api", *_]:
@@ -205,3 +209,25 @@ def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
     if request.method not in ("GET", "HEAD"):
         raise method_not_allowed()
     return OwnPage(document, content_type)
+
+
+def _openapi(request: HttpRequest, page: list[str], kinds: list[Kind]) -> OwnPage:
+    """A page of OpenAPI, or its address if the one that was asked for is that of another state of it."""
+    if page == ["v3"]:
+        return OwnPage(publishing.index(kinds), "text/plain; charset=utf-8")
+    if page == ["v2"]:
+        raw = swagger.document(tuple(kinds))
+    else:
+        found = publishing.group_versions(kinds).get("/".join(page[1:]))
+        if page[0] != "v3" or found is None:
+            raise NoSuchPath
+        raw = publishing.page(tuple(found))
+    digest = publishing.digest(raw)
+    headers = {"etag": f'"{digest}"', "vary": "Accept"}
+    asked = request.get("hash")
+    if asked and asked != digest:
+        return OwnPage("", headers={"location": f"{request.path}?hash={digest}"}, status=301)
+    headers["cache-control"] = "public, immutable" if asked else "no-cache, private"
+    if request.headers.get("if-none-match", "").strip('"') == digest:
+        return OwnPage("", headers=headers, status=304)
+    return OwnPage(raw, headers=headers)

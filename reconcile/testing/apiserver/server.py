@@ -203,8 +203,8 @@ class ApiServer:
         if page.content_type == METRICS:
             objects = {name: len(table.objects) for name, table in self.storage.tables.items()}
             value = self.metrics.text(watches=self.watching, objects=objects, version=self.storage.version)
-        body = value.encode() if isinstance(value, str) else orjson.dumps(value)
-        return HttpResponse(200, {"content-type": page.content_type}, body)
+        body = value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else orjson.dumps(value)
+        return HttpResponse(page.status, {"content-type": page.content_type, **page.headers}, body)
 
     # -- what tests ask and do -------------------------------------------------------------------------------------
 
