@@ -19,7 +19,9 @@ from typing import Any
 import anyio
 
 from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation, Kinds
+from apinetlet.brake import Brake, Count, Limits
 from apinetlet.controllers.bridge import Bridge, by_origin
+from apinetlet.controllers.guarded import missing_kinds
 from apinetlet.controllers.loadbalancer import by_prefix, load_balancer_controller
 from apinetlet.controllers.natgateway import nat_gateway_controller
 from apinetlet.controllers.network import network_controller
@@ -74,27 +76,30 @@ def assemble(
     """The whole daemon between two API servers. Nothing runs before the manager is entered."""
     rng = rng or random.Random()
     kinds = Kinds.of(generation)
-    everywhere = (settings.namespace,) if settings.namespace else ()
-    home = (settings.api_net_namespace,)
+    # a server that lacks a kind is no reason to serve none
+    here = partial(Watched, namespaces=(settings.namespace,) if settings.namespace else (), optional=True)
+    there = partial(Watched, namespaces=(settings.api_net_namespace,), optional=True)
     source_cluster = Cluster(
         SOURCE,
         source,
         [
-            Watched(kinds.network, namespaces=everywhere),
-            Watched(kinds.prefix, namespaces=everywhere, keep=("spec.ipFamily", "spec.prefix", "status.phase")),
-            Watched(kinds.load_balancer, namespaces=everywhere, indexes=(by_network(), by_prefix())),
-            Watched(kinds.load_balancer_routing, namespaces=everywhere),
-            Watched(kinds.nat_gateway, namespaces=everywhere, indexes=(by_network(),)),
-            Watched(kinds.virtual_ip, namespaces=everywhere, indexes=(by_target(),)),
-            Watched(
-                kinds.network_interface,
-                namespaces=everywhere,
-                indexes=by_wants(generation, settings.api_net_namespace),
-            ),
+            here(kinds.network),
+            here(kinds.prefix, keep=("spec.ipFamily", "spec.prefix", "status.phase")),
+            here(kinds.load_balancer, indexes=(by_network(), by_prefix())),
+            here(kinds.load_balancer_routing),
+            here(kinds.nat_gateway, indexes=(by_network(),)),
+            here(kinds.virtual_ip, indexes=(by_target(),)),
+            here(kinds.network_interface, indexes=by_wants(generation, settings.api_net_namespace)),
         ],
         rng=rng,
     )
-    sources = (kinds.network, kinds.load_balancer, kinds.nat_gateway, kinds.virtual_ip, kinds.network_interface)
+    counterparts: dict[Resource[Any], Resource[Any]] = {
+        kinds.network: kinds.apinet_network,
+        kinds.load_balancer: kinds.apinet_load_balancer,
+        kinds.nat_gateway: kinds.apinet_nat_gateway,
+        kinds.virtual_ip: kinds.apinet_ip,
+        kinds.network_interface: kinds.apinet_network_interface,
+    }
     targets: dict[Resource[Any], str] = {
         kinds.apinet_network: "Network",
         kinds.apinet_load_balancer: "LoadBalancer",
@@ -103,19 +108,16 @@ def assemble(
         kinds.apinet_nat_gateway_autoscaler: "NATGateway",
         kinds.apinet_ip: "VirtualIP",
     }
-    interfaces = Watched(
-        kinds.apinet_network_interface, namespaces=home, indexes=(by_origin(generation, "NetworkInterface"), by_uid())
-    )
     apinet_cluster = Cluster(
         APINET,
         apinet,
         [
-            *(Watched(one, namespaces=home, indexes=(by_origin(generation, kind),)) for one, kind in targets.items()),
-            interfaces,
+            *(there(one, indexes=(by_origin(generation, kind),)) for one, kind in targets.items()),
+            there(kinds.apinet_network_interface, indexes=(by_origin(generation, "NetworkInterface"), by_uid())),
         ],
         rng=rng,
     )
-    events = EventRecorder(source, "apinetlet", resources=sources)
+    events = EventRecorder(source, "apinetlet", resources=tuple(counterparts))
     bridge = Bridge(
         source_cluster,
         apinet_cluster,
@@ -125,7 +127,11 @@ def assemble(
         Eligibility(generation, settings.watch_filter, settings.namespace),
         events,
         settings.deletion_poll,
+        Brake(Limits(settings.dangling_number, settings.dangling_percent, settings.dangling_unlimited)),
     )
+    for one, target in counterparts.items():
+        count = Count(source_cluster, one, apinet_cluster, target, bridge.origins(one.kind), bridge.eligibility.watches)
+        bridge.brake.watch(count)
     work = ControllerSettings(
         workers=settings.workers,
         deadline=settings.reconcile_deadline,
@@ -134,19 +140,21 @@ def assemble(
     )
     scale = Scale(settings.nat_gateway_min_public_ips, settings.nat_gateway_max_public_ips)
     follows_nodes = settings.is_node_affinity_aware and generation is IRONCORE
-    return Manager(
+    controllers = {
+        "Network": network_controller(bridge, work, rng=rng),
+        "LoadBalancer": load_balancer_controller(bridge, work, follows_nodes=follows_nodes, rng=rng),
+        "NATGateway": nat_gateway_controller(bridge, work, scale=scale, rng=rng),
+        "VirtualIP": virtual_ip_controller(bridge, work, rng=rng),
+        "NetworkInterface": network_interface_controller(bridge, work, rng=rng),
+    }
+    bridge.brake.released = lambda kind: controllers[kind].enqueue_all("the brake on cleaning up was released")
+    daemon = Manager(
         [source_cluster, apinet_cluster],
-        [
-            network_controller(bridge, work, rng=rng),
-            load_balancer_controller(bridge, work, follows_nodes=follows_nodes, rng=rng),
-            nat_gateway_controller(bridge, work, scale=scale, rng=rng),
-            virtual_ip_controller(bridge, work, rng=rng),
-            network_interface_controller(bridge, work, rng=rng),
-        ],
+        list(controllers.values()),
         leader_services=[events],
         election=election,
         writes=[
-            *(Writes(SOURCE, one, ("patch",), ("", "status")) for one in sources),
+            *(Writes(SOURCE, one, ("patch",), ("", "status")) for one in counterparts),
             Writes(SOURCE, EVENT, ("create", "patch")),
             *(Writes(APINET, one, ("apply", "delete")) for one in targets),
             Writes(APINET, kinds.apinet_network_interface, ("patch",)),
@@ -154,6 +162,10 @@ def assemble(
         settings=manager,
         rng=rng,
     )
+    daemon.probes.add("kinds", lambda: missing_kinds(source_cluster, apinet_cluster), "readyz")
+    daemon.probes.add("clean-up", bridge.brake.problem, "readyz")
+    daemon.probes.add("api-net-namespace", bridge.home.problem, "readyz")
+    return daemon
 
 
 def main(settings: Settings) -> int:

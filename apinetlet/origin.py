@@ -7,13 +7,15 @@ not ours: it is never touched. Pure.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
 from apinetlet.api.generation import Generation, NameIn
 from reconcile.kube import ObjectKey, ObjectMeta
 
+ORIGIN: Final = "origin"
+"""The index over target objects: by the key of the source that each was made for."""
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 

@@ -80,6 +80,14 @@ class Settings:
     nat_gateway_min_public_ips: int = setting(1, "public addresses that a NAT gateway has at least", group=_MAPPING)
     nat_gateway_max_public_ips: int = setting(10, "public addresses that a NAT gateway has at most", group=_MAPPING)
 
+    dangling_number: int = setting(
+        10, "so many counterparts of a kind may be deleted for want of a source, however many that are", group=_MAPPING
+    )
+    dangling_percent: int = setting(
+        50, "this share of them may, however many that are; beyond both nothing is deleted", group=_MAPPING
+    )
+    dangling_unlimited: bool = setting(False, "delete counterparts without a source, however many", group=_MAPPING)
+
     metrics_bind_address: str = setting(
         "", "address of /metrics; 0: none; unset: :8080 for onmetal, 0 for ironcore", takes="host:port", group=_SERVING
     )

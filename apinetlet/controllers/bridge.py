@@ -8,10 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from apinetlet.api import Generation, Kinds
-from apinetlet.origin import Origins
+from apinetlet.brake import Brake, Limits
+from apinetlet.origin import ORIGIN, Origins
 from apinetlet.predicates import Eligibility
 from reconcile import (
     DONE,
@@ -24,17 +25,20 @@ from reconcile import (
     KubeError,
     NotFound,
     ObjectKey,
+    ObjectMeta,
     Request,
     Resource,
     Result,
     Seconds,
 )
+from reconcile.cache.reflector import State
+from reconcile.core.clock import now
 from reconcile.kube import KubeObject, MergePatch, finalizers
 
 log = logging.getLogger(__name__)
 
-ORIGIN = "origin"
-"""The index over target objects: by the key of the source that each was made for."""
+MISSED_FOR: Seconds = 180.0
+"""How long a namespace that a write has missed counts as missing: longer than the longest backoff."""
 
 Source = TypeVar("Source", bound=KubeObject)
 Target = TypeVar("Target", bound=KubeObject)
@@ -69,6 +73,8 @@ class Bridge:
     events: EventRecorder
     deletion_poll: Seconds = 30.0
     """How long a deletion waits for the watch event of its target before it looks itself."""
+    brake: Brake = field(factory=lambda: Brake(Limits()))
+    home: "Home" = field(factory=lambda: Home())
 
     def origins(self, kind: str) -> Origins:
         return Origins(self.generation, kind)
@@ -107,15 +113,36 @@ class Bridge:
         self.events.event(source, "Warning", reason, message)
 
     async def live_uid(self, kind: Resource[Source], key: ObjectKey) -> str:
-        """The uid of the source of that key, as its server says now; "" if there is none."""
+        """The uid of the source of that key, as its server says now; "" if there is none.
+
+        Raises:
+            NotFound: nobody serves the kind; that tells nothing about the object.
+        """
         try:
             return (await self.source.get(kind, key)).metadata.uid
-        except NotFound:
+        except NotFound as error:
+            if not is_about(error, key):
+                raise
             return ""
 
     async def is_gone(self, kind: Resource[Source], key: ObjectKey) -> bool:
-        """Whether the source cluster itself says that there is no such object; ``False`` where nobody watches."""
-        return self.eligibility.watches(key.namespace) and not await self.live_uid(kind, key)
+        """Whether the source cluster itself says that there is no such object, and its counterparts may go.
+
+        ``False`` where nobody watches, and while too many would go: then somebody has to look first.
+        """
+        if not self.eligibility.watches(key.namespace) or self._is_held(kind, key):
+            return False
+        return not await self.live_uid(kind, key)
+
+    def _is_held(self, kind: Resource[Any], key: ObjectKey) -> bool:
+        """Whether the brake holds the clean-up of a kind; the first time it is told."""
+        was_held = self.brake.is_held(kind.kind)
+        if not self.brake.holds(kind.kind):
+            return False
+        if not was_held:
+            lost = kind.type(ObjectMeta(namespace=key.namespace, name=key.name))
+            self.events.event(lost, "Warning", "CleanUpHeld", self.brake.why(kind.kind), resource=kind)
+        return True
 
     # -- the target ------------------------------------------------------------------------------------------------
 
@@ -126,9 +153,15 @@ class Bridge:
             Exhausted: 409. An apply that forces loses no race: the server is out of addresses.
         """
         try:
-            return await self.apinet.apply(body)
+            target = await self.apinet.apply(body)
         except Conflict as error:
             raise Exhausted(str(error)) from error
+        except NotFound as error:
+            if error.details.kind == "namespaces":
+                self.home.missed(str(error))
+            raise
+        self.home.found()
+        return target
 
     async def recreate(
         self, source: Source, resource: Resource[Target], target: Target, field: str, *, end: End | None = None
@@ -182,6 +215,8 @@ class Bridge:
         ]
         if not recorded:
             return DONE
+        if self._is_held(mapped.source, key):
+            return DONE
         live = await self.live_uid(mapped.source, key)
         return await self._end_all(((resource, target) for resource, target, uid in recorded if uid != live), end)
 
@@ -215,8 +250,11 @@ class Bridge:
     async def _is_absent(self, resource: Resource[Any], key: ObjectKey) -> bool:
         try:
             await self.apinet.get(resource, key)
-        except NotFound:
-            return True
+        except NotFound as error:
+            # a kind that nobody serves has no objects, but only discovery can say that it is none
+            if is_about(error, key) or is_missing(self.apinet, resource):
+                return True
+            raise
         return False
 
     # -- watches ---------------------------------------------------------------------------------------------------
@@ -230,6 +268,36 @@ class Bridge:
             return [Request(self.source.name, *key) for key in sorted(keys) if self.eligibility.watches(key.namespace)]
 
         return requests
+
+
+@define
+class Home:
+    """Whether the namespace of all api-net objects is there, as far as our writes have shown."""
+
+    _problem: str = ""
+    _at: Seconds = 0.0
+
+    def missed(self, problem: str) -> None:
+        """A write was refused, for there is no such namespace."""
+        self._problem, self._at = problem, now()
+
+    def found(self) -> None:
+        """A write was taken."""
+        self._problem = ""
+
+    def problem(self) -> str:
+        """For ``/readyz``; "" if nothing is wrong, or nobody has missed it for a while."""
+        return self._problem if self._problem and now() - self._at <= MISSED_FOR else ""
+
+
+def is_about(error: NotFound, key: ObjectKey) -> bool:
+    """Whether a 404 speaks of that object. One of a proxy does not, nor one of a server that lacks the kind."""
+    return error.details.name == key.name
+
+
+def is_missing(cluster: Cluster, resource: Resource[Any]) -> bool:
+    """Whether a cluster does not serve a kind, by its discovery."""
+    return cluster.informer(resource).state in (State.WAITING_FOR_KIND, State.GONE)
 
 
 def by_origin(generation: Generation, kind: str) -> Index:

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from apinetlet.api import apinet, networking
 from apinetlet.controllers.bridge import Bridge, Mapped
+from apinetlet.controllers.guarded import guarded
 from apinetlet.controllers.owned import apply, apply_owned, make_room, owner
 from apinetlet.controllers.reference import is_another, network_of, referring
 from apinetlet.translate import loadbalancer as translate
@@ -124,19 +125,16 @@ def load_balancer_controller(
     kinds = bridge.kinds
     mapped = Mapped(kinds.load_balancer, (kinds.apinet_load_balancer, kinds.apinet_load_balancer_routing))
     renamed = is_another(bridge.generation, bridge.namespace)
-    return Controller(
-        "loadbalancer",
-        LoadBalancerReconciler(bridge, mapped, follows_nodes),
-        sources=[
-            For(bridge.source, kinds.load_balancer),
-            Watches(bridge.source, kinds.load_balancer_routing, enqueue_self),  # of the same name
-            Watches(bridge.source, kinds.prefix, _addressed_by_it(bridge)),
-            Watches(bridge.source, kinds.network, referring(bridge, kinds.load_balancer), renamed),
-            Watches(bridge.apinet, kinds.apinet_load_balancer, bridge.to_source("LoadBalancer")),
-            Watches(bridge.apinet, kinds.apinet_load_balancer_routing, bridge.to_source("LoadBalancer")),
-        ],
-        settings=settings,
-        rng=rng,
+    sources: list[For[Any] | Watches[Any]] = [
+        For(bridge.source, kinds.load_balancer),
+        Watches(bridge.source, kinds.load_balancer_routing, enqueue_self),  # of the same name
+        Watches(bridge.source, kinds.prefix, _addressed_by_it(bridge)),
+        Watches(bridge.source, kinds.network, referring(bridge, kinds.load_balancer), renamed),
+        Watches(bridge.apinet, kinds.apinet_load_balancer, bridge.to_source("LoadBalancer")),
+        Watches(bridge.apinet, kinds.apinet_load_balancer_routing, bridge.to_source("LoadBalancer")),
+    ]
+    return guarded(
+        bridge, "loadbalancer", LoadBalancerReconciler(bridge, mapped, follows_nodes), sources, settings, rng
     )
 
 

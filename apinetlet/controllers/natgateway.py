@@ -5,11 +5,13 @@ of the gateway are the autoscaler's; whatever becomes of that, the addresses the
 """
 
 from random import Random
+from typing import Any
 
 from attrs import frozen
 
 from apinetlet.api import apinet, networking
 from apinetlet.controllers.bridge import Bridge, Mapped
+from apinetlet.controllers.guarded import guarded
 from apinetlet.controllers.owned import apply, apply_owned, make_room, owner
 from apinetlet.controllers.reference import is_another, network_of, referring
 from apinetlet.translate import natgateway as translate
@@ -89,15 +91,10 @@ def nat_gateway_controller(
     kinds = bridge.kinds
     mapped = Mapped(kinds.nat_gateway, (kinds.apinet_nat_gateway, kinds.apinet_nat_gateway_autoscaler))
     renamed = is_another(bridge.generation, bridge.namespace)
-    return Controller(
-        "natgateway",
-        NATGatewayReconciler(bridge, mapped, scale),
-        sources=[
-            For(bridge.source, kinds.nat_gateway),
-            Watches(bridge.source, kinds.network, referring(bridge, kinds.nat_gateway), renamed),
-            Watches(bridge.apinet, kinds.apinet_nat_gateway, bridge.to_source("NATGateway")),
-            Watches(bridge.apinet, kinds.apinet_nat_gateway_autoscaler, bridge.to_source("NATGateway")),
-        ],
-        settings=settings,
-        rng=rng,
-    )
+    sources: list[For[Any] | Watches[Any]] = [
+        For(bridge.source, kinds.nat_gateway),
+        Watches(bridge.source, kinds.network, referring(bridge, kinds.nat_gateway), renamed),
+        Watches(bridge.apinet, kinds.apinet_nat_gateway, bridge.to_source("NATGateway")),
+        Watches(bridge.apinet, kinds.apinet_nat_gateway_autoscaler, bridge.to_source("NATGateway")),
+    ]
+    return guarded(bridge, "natgateway", NATGatewayReconciler(bridge, mapped, scale), sources, settings, rng)

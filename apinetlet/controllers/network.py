@@ -6,12 +6,14 @@ pass does all the writes it can, and a pass on a mapped world does none.
 
 import logging
 from random import Random
+from typing import Any
 
 from attrs import frozen
 
 from apinetlet.api import apinet, networking
 from apinetlet.api.networking import NetworkState
 from apinetlet.controllers.bridge import Bridge, Mapped
+from apinetlet.controllers.guarded import guarded
 from apinetlet.translate import network as translate
 from apinetlet.translate.network import Standing, View
 from reconcile import (
@@ -96,13 +98,15 @@ class NetworkReconciler:
 def network_controller(bridge: Bridge, settings: ControllerSettings, *, rng: Random | None = None) -> Controller:
     """The controller and its table of watches."""
     kinds = bridge.kinds
-    return Controller(
+    sources: list[For[Any] | Watches[Any]] = [
+        For(bridge.source, kinds.network),
+        Watches(bridge.apinet, kinds.apinet_network, bridge.to_source("Network")),
+    ]
+    return guarded(
+        bridge,
         "network",
         NetworkReconciler(bridge, Mapped(kinds.network, (kinds.apinet_network,))),
-        sources=[
-            For(bridge.source, kinds.network),
-            Watches(bridge.apinet, kinds.apinet_network, bridge.to_source("Network")),
-        ],
-        settings=settings,
-        rng=rng,
+        sources,
+        settings,
+        rng,
     )

@@ -16,6 +16,7 @@ from apinetlet import claims
 from apinetlet.api import Generation, apinet, networking
 from apinetlet.claims import Move
 from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
+from apinetlet.controllers.guarded import guarded
 from apinetlet.controllers.virtualip import TARGET, target_keys
 from apinetlet.origin import Origin, Origins
 from apinetlet.translate import networkinterface as translate
@@ -302,18 +303,20 @@ def network_interface_controller(
         uids = {entry.meta.uid for entry in (change.old, change.new) if entry is not None}
         return requests({key for uid in uids for key in nics.keys_by(NAMED, uid)})
 
-    return Controller(
+    sources: list[For[Any] | Watches[Any]] = [
+        For(bridge.source, kinds.network_interface),
+        Watches(bridge.source, kinds.virtual_ip, wanting_virtual_ip),
+        Watches(bridge.source, kinds.prefix, wanting_prefix),
+        Watches(bridge.apinet, kinds.apinet_network_interface, bridge.to_source(KIND)),
+        Watches(bridge.apinet, kinds.apinet_network_interface, naming),
+    ]
+    return guarded(
+        bridge,
         "networkinterface",
         NetworkInterfaceReconciler(bridge, Mapped(kinds.network_interface, (kinds.apinet_network_interface,))),
-        sources=[
-            For(bridge.source, kinds.network_interface),
-            Watches(bridge.source, kinds.virtual_ip, wanting_virtual_ip),
-            Watches(bridge.source, kinds.prefix, wanting_prefix),
-            Watches(bridge.apinet, kinds.apinet_network_interface, bridge.to_source(KIND)),
-            Watches(bridge.apinet, kinds.apinet_network_interface, naming),
-        ],
-        settings=settings,
-        rng=rng,
+        sources,
+        settings,
+        rng,
     )
 
 

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from apinetlet.api import apinet, networking
 from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
+from apinetlet.controllers.guarded import guarded
 from apinetlet.translate import virtualip as translate
 from reconcile import (
     DONE,
@@ -116,15 +117,17 @@ class VirtualIPReconciler:
 def virtual_ip_controller(bridge: Bridge, settings: ControllerSettings, *, rng: Random | None = None) -> Controller:
     """The controller and its table of watches."""
     kinds = bridge.kinds
-    return Controller(
+    sources: list[For[Any] | Watches[Any]] = [
+        For(bridge.source, kinds.virtual_ip),
+        Watches(bridge.apinet, kinds.apinet_ip, bridge.to_source("VirtualIP")),
+    ]
+    return guarded(
+        bridge,
         "virtualip",
         VirtualIPReconciler(bridge, Mapped(kinds.virtual_ip, (kinds.apinet_ip,))),
-        sources=[
-            For(bridge.source, kinds.virtual_ip),
-            Watches(bridge.apinet, kinds.apinet_ip, bridge.to_source("VirtualIP")),
-        ],
-        settings=settings,
-        rng=rng,
+        sources,
+        settings,
+        rng,
     )
 
 

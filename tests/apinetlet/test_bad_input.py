@@ -90,8 +90,8 @@ async def test_kinds_that_are_missing_at_the_start_are_served_as_soon_as_they_ar
         network = Kinds.of(ONMETAL).network
         async with assemble(settings, ONMETAL, source.client(), apinet.client()) as daemon:
             await anyio.sleep(30)
-            wrong = daemon.probes.report("readyz").results[f"cache-source-networks.{ONMETAL.networking}"]
-            assert f"GET networks.{ONMETAL.networking}" in wrong
+            wrong = daemon.probes.report("readyz").results["kinds"]
+            assert f"source/networks.{ONMETAL.networking} is not served: GET networks.{ONMETAL.networking}" in wrong
             assert "404 NotFound" in wrong
             for definition in (*crds(ONMETAL.name, ONMETAL.networking), *crds(ONMETAL.name, ONMETAL.ipam)):
                 await source.client().create(CRD, definition)
