@@ -1,4 +1,4 @@
-"""The page that follows one Network through the code tells the truth: a traced daemon takes its steps in its order."""
+"""The pages that follow a Network and a VirtualIP through the code tell the truth: a traced daemon takes the steps."""
 
 import re
 import sys
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from apinetlet.api import ONMETAL
 from apinetlet.api.networking import NetworkState
 from tests.scenarios.daemon import lab
+from tests.scenarios.people import Both
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("reconcile", "provider", "apinetlet")
@@ -34,9 +35,10 @@ class Call(NamedTuple):
     callers: tuple[Step, ...]
 
 
-def steps() -> list[Step]:
-    """The numbered steps of the page."""
-    page = (ROOT / "docs" / "walk.md").read_text()
+def steps(about: str = "Network") -> list[Step]:
+    """The numbered steps of one page."""
+    pages = re.split(r"^# The walk: one (\w+)", (ROOT / "docs" / "walk.md").read_text(), flags=re.MULTILINE)[1:]
+    page = dict(zip(pages[::2], pages[1::2], strict=True))[about]
     found = re.findall(r"^(\d+)\. `([\w/]+\.py):([\w.]+)`", page, re.MULTILINE)
     assert [int(number) for number, *_ in found] == list(range(1, len(found) + 1))
     return [Step(file, function) for _, file, function in found]
@@ -96,6 +98,31 @@ async def test_a_network_takes_the_steps_of_the_page_in_their_order() -> None:
     expected = steps()
     assert len(expected) > 30
     missed = first_missed(expected, [call.step for call in await walked()])
+    assert missed is None, f"docs/walk.md: step {expected.index(missed) + 1} or its place is not true: {missed}"
+
+
+async def used_and_deleted() -> list[Call]:
+    """What is called when a user declares a VirtualIP, lets an interface have it, and deletes it later."""
+    async with lab(ONMETAL) as world, world.daemon():
+        both = Both.of(world)
+        await both.create_nic(on=await both.create_interface())
+        await world.rest(1)
+        with traced() as calls:
+            await both.create_vip()
+            await world.rest(2)
+            await both.want("nic", "public")
+            await world.rest(2)
+            assert both.public() == [both.vip().status.ip]
+            await both.delete(both.kinds.virtual_ip, "public")
+            await world.rest(2)
+        assert (both.vips, both.taken) == ([], [])
+        return calls
+
+
+async def test_a_virtual_ip_takes_the_steps_of_its_page_in_their_order() -> None:
+    expected = steps("VirtualIP")
+    assert len(expected) > 30
+    missed = first_missed(expected, [call.step for call in await used_and_deleted()])
     assert missed is None, f"docs/walk.md: step {expected.index(missed) + 1} or its place is not true: {missed}"
 
 
