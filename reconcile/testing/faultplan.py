@@ -63,6 +63,46 @@ class StaleList:
     consistent_too: bool = False
 
 
+@attrs.frozen
+class Reset:
+    """The server does what was asked, and the connection breaks after so many bytes of the body of the answer."""
+
+    after_bytes: int = 0
+
+
+@attrs.frozen
+class Full:
+    """Its storage has no room: writes fail, reads go on."""
+
+
+@attrs.frozen
+class ReadOnly:
+    """Its storage has no leader: writes fail, reads go on."""
+
+
+# -- faults of a server, played by an embedded one only ----------------------------------------------------------------
+
+
+@attrs.frozen
+class Compacted:
+    """All history is forgotten: whoever asks for a past version is told 410."""
+
+
+@attrs.frozen
+class Restored:
+    """A backup is brought back that is so many versions old: versions go back, watches end."""
+
+    versions: int = 5
+
+
+@attrs.frozen
+class Skewed:
+    """The wall clock is wrong by so much, from now on; by a time between these if they differ."""
+
+    least: Seconds = -60.0
+    most: Seconds = 60.0
+
+
 # -- faults of a watch ---------------------------------------------------------------------------------------------
 
 
@@ -106,6 +146,12 @@ Fault: TypeAlias = (
     | NoReply
     | Status
     | StaleList
+    | Reset
+    | Full
+    | ReadOnly
+    | Compacted
+    | Restored
+    | Skewed
     | Cut
     | Silent
     | Delayed
@@ -113,6 +159,8 @@ Fault: TypeAlias = (
     | Replayed
 )
 OF_WATCHES: Final = (Cut, Silent, Delayed, NoBookmarks, Replayed)
+OF_STORAGE: Final = (Full, ReadOnly)
+OF_SERVERS: Final = (Compacted, Restored, Skewed)
 
 
 def name_of(fault: Fault) -> str:
@@ -144,6 +192,8 @@ class Rule:
             return False
         if isinstance(self.fault, StaleList) and verb != "list":
             return False
+        if isinstance(self.fault, OF_STORAGE) and verb not in WRITES:
+            return False
         return (
             self.start <= moment < self.end
             and (not self.verbs or verb in self.verbs)
@@ -166,6 +216,20 @@ class FaultPlan:
     def of(cls, *faults: Fault, probability: float = 1.0, times: int | None = None) -> "FaultPlan":
         """Each of these faults, wherever it applies."""
         return cls(tuple(Rule(fault, probability=probability, times=times) for fault in faults))
+
+    @classmethod
+    def named(cls, text: str, *, probability: float = 0.1) -> "FaultPlan":
+        """Faults by their names with commas in between: ``Latency,LostReply,Status 429``; ``all``: everything.
+
+        Raises:
+            ValueError: there is no fault of a name; the message lists those that there are.
+        """
+        named = {name_of(fault): Rule(fault, verbs=verbs, probability=probability) for fault, verbs in _NAMED}
+        names = list(named) if text == "all" else [name.strip() for name in text.split(",")]
+        unknown = [name for name in names if name not in named]
+        if unknown:
+            raise ValueError(f"there is no fault {unknown[0]!r}; there are {', '.join(named)}")
+        return cls(tuple(named[name] for name in names))
 
     @classmethod
     def draw(cls, rng: random.Random, *, until: Seconds = float("inf"), strength: float = 0.2) -> "FaultPlan":
@@ -196,3 +260,13 @@ _EVERYTHING: Final[list[tuple[Fault, tuple[str, ...]]]] = [
     (NoBookmarks(), ()),
     (Replayed(), ()),
 ]
+_NAMED: Final[list[tuple[Fault, tuple[str, ...]]]] = [
+    *_EVERYTHING,
+    (Reset(40), ()),
+    (Full(), ()),
+    (ReadOnly(), ()),
+    (Compacted(), WRITES),
+    (Restored(), WRITES),
+    (Skewed(), WRITES),
+]
+"""What can be asked for by name; those of one name count once, the last one."""

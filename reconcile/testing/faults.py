@@ -20,19 +20,24 @@ from reconcile.kube.request import HttpRequest, HttpResponse, parse
 from reconcile.kube.transport import Guard, Stream, Transport
 from reconcile.testing.apiserver.failure import Failure, expired
 from reconcile.testing.faultplan import (
+    OF_SERVERS,
+    OF_STORAGE,
     OF_WATCHES,
     WRITES,
     Cut,
     Delayed,
     Fault,
     FaultPlan,
+    Full,
     Latency,
     LostReply,
     LostRequest,
     NoBookmarks,
     NoReply,
+    ReadOnly,
     Refused,
     Replayed,
+    Reset,
     Rule,
     Silent,
     StaleList,
@@ -46,13 +51,9 @@ _NO_FAULTS: Final = FaultPlan()
 
 
 @attrs.define(eq=False)
-class FaultyTransport:
-    """``Transport`` that plays a plan in front of another one.
+class Faults:
+    """Plays a plan on whatever goes to one server. ``plan`` may be changed at any time; ``heal`` ends it."""
 
-    ``plan`` may be changed at any time; ``heal`` ends it.
-    """
-
-    inner: Transport
     plan: FaultPlan = _NO_FAULTS
     rng: random.Random = attrs.field(factory=lambda: random.Random(0), kw_only=True)
     struck: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -61,47 +62,49 @@ class FaultyTransport:
     _versions: list[int] = attrs.field(factory=list, init=False)
     """Versions of the server that were seen, oldest first."""
 
-    @property
-    def host(self) -> str:
-        """The inner transport's."""
-        return self.inner.host
-
     def heal(self) -> None:
         """Let everything through from now on."""
         self.plan = _NO_FAULTS
 
-    async def call(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> HttpResponse:
-        """As the inner transport, unless a fault strikes."""
+    async def play_call(
+        self, inner: Transport, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None
+    ) -> HttpResponse:
+        """What ``inner`` answers, unless a fault strikes."""
         faults = self._faults(request)
         started = now()
         answered = await self._before(faults, timeout, guard)
         if answered is not None:
             return answered
         left = max(0.0, timeout - (now() - started))
-        response = await self.inner.call(self._changed(request, faults), timeout=left, guard=guard)
-        if any(isinstance(fault, LostReply) for fault in faults):
+        response = await inner.call(self._changed(request, faults), timeout=left, guard=guard)
+        if any(isinstance(fault, LostReply | Reset) for fault in faults):
             raise ConnectionFailed("the connection broke before the answer came", sent=True)
         self._remember(request, response)
         return response
 
-    async def open(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> Stream:
-        """As the inner transport, unless a fault strikes; faults of watches strike what is read."""
+    async def play_open(
+        self, inner: Transport, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None
+    ) -> Stream:
+        """What ``inner`` answers, unless a fault strikes; faults of watches strike what is read."""
         faults = self._faults(request)
         started = now()
         answered = await self._before(faults, timeout, guard)
         if answered is not None:
             return _Whole(answered.status, answered.headers, answered.body)
         left = max(0.0, timeout - (now() - started))
-        stream = await self.inner.open(self._changed(request, faults), timeout=left, guard=guard)
+        stream = await inner.open(self._changed(request, faults), timeout=left, guard=guard)
         if any(isinstance(fault, LostReply) for fault in faults):
             await stream.aclose()
             raise ConnectionFailed("the connection broke before the answer came", sent=True)
+        for fault in faults:
+            if isinstance(fault, Reset):
+                stream = _Torn(stream.status, stream.headers, stream, fault.after_bytes)
         of_watch = [fault for fault in faults if isinstance(fault, OF_WATCHES)]
         return _Faulty(stream.status, stream.headers, stream, of_watch, self.rng) if of_watch else stream
 
-    async def aclose(self) -> None:
-        """Close the inner transport."""
-        await self.inner.aclose()
+    def on_server(self, fault: Fault) -> None:
+        """Play a fault of a server. Raises ``TypeError``: this is only the way to one."""
+        raise TypeError(f"{name_of(fault)} is a fault of an embedded server, not of the way to one")
 
     # ------------------------------------------------------------------------------------------------------------------
 
@@ -118,6 +121,8 @@ class FaultyTransport:
                 self._used[rule] += 1
                 faults.append(rule.fault)
                 self.struck[name_of(rule.fault)] += 1
+                if isinstance(rule.fault, OF_SERVERS):
+                    self.on_server(rule.fault)
         return faults
 
     async def _before(self, faults: list[Fault], timeout: Seconds, guard: Guard | None) -> HttpResponse | None:
@@ -140,6 +145,9 @@ class FaultyTransport:
                 raise RequestTimeout(f"no answer within {timeout:g} s", sent=True)
             if isinstance(fault, Status):
                 return _status(fault)
+            if isinstance(fault, OF_STORAGE):
+                failure = Failure(500, "", _STORAGE_SAYS[type(fault)])
+                return HttpResponse(failure.code, failure.headers, failure.body)
         return None
 
     def _changed(self, request: HttpRequest, faults: Iterable[Fault]) -> HttpRequest:
@@ -163,12 +171,46 @@ class FaultyTransport:
         if response.status >= 300 or parse(request) is None:
             return
         version = (orjson.loads(response.body).get("metadata") or {}).get("resourceVersion") or ""
-        if version.isdigit() and int(version) not in self._versions:
-            self._versions.append(int(version))
+        if version.isdigit():
+            self.saw(int(version))
+
+    def saw(self, version: int) -> None:
+        """Take note of a version that the server has had: what is stale, or told again, begins at one of these."""
+        if version not in self._versions:
+            self._versions.append(version)
             del self._versions[:-_REMEMBERED]
 
 
+@attrs.define(eq=False)
+class FaultyTransport(Faults):
+    """``Transport`` that plays a plan in front of another one."""
+
+    inner: Transport
+    plan: FaultPlan = _NO_FAULTS
+
+    @property
+    def host(self) -> str:
+        """The inner transport's."""
+        return self.inner.host
+
+    async def call(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> HttpResponse:
+        """As the inner transport, unless a fault strikes."""
+        return await self.play_call(self.inner, request, timeout=timeout, guard=guard)
+
+    async def open(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> Stream:
+        """As the inner transport, unless a fault strikes; faults of watches strike what is read."""
+        return await self.play_open(self.inner, request, timeout=timeout, guard=guard)
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await self.inner.aclose()
+
+
 _REMEMBERED: Final = 100
+_STORAGE_SAYS: Final = {
+    Full: "etcdserver: mvcc: database space exceeded",
+    ReadOnly: "etcdserver: no leader",
+}
 
 
 def _with(request: HttpRequest, **parameters: str) -> HttpRequest:
@@ -215,6 +257,26 @@ class _Whole:
 
     async def aclose(self) -> None:
         self.body = b""
+
+
+@attrs.define(eq=False)
+class _Torn:
+    """A body that breaks off."""
+
+    status: int
+    headers: Mapping[str, str]
+    inner: Stream
+    left: int
+
+    async def read(self) -> bytes:
+        if self.left <= 0:
+            raise ConnectionFailed("the connection broke in the middle of the answer", sent=True)
+        data = (await self.inner.read())[: self.left]
+        self.left -= len(data)
+        return data
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
 
 
 @attrs.define(eq=False)
@@ -285,14 +347,18 @@ __all__ = [
     "Delayed",
     "Fault",
     "FaultPlan",
+    "Faults",
     "FaultyTransport",
+    "Full",
     "Latency",
     "LostReply",
     "LostRequest",
     "NoBookmarks",
     "NoReply",
+    "ReadOnly",
     "Refused",
     "Replayed",
+    "Reset",
     "Rule",
     "Silent",
     "StaleList",

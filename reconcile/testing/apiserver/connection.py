@@ -62,7 +62,7 @@ class Reply:
     stream: Story | None = None
     done: Callable[[], None] | None = None
     reset_after: int | None = None
-    """So many bytes of the answer leave, then the connection breaks; ``None``: all of them."""
+    """So many bytes of the body leave, and more are promised, then the connection breaks; ``None``: it does not."""
 
 
 class House(Protocol):
@@ -300,11 +300,10 @@ class Connection(asyncio.Protocol):
     async def _break_off(self, reply: Reply) -> None:
         """Let a part of an answer through, and break."""
         response = reply.response
-        head = messages.head(
-            response.status, response.headers, length=len(response.body), date=self._house.date(), close=False
-        )
         if reply.reset_after:
-            self._transport.write((head + response.body)[: reply.reset_after])
+            length = len(response.body) + 1
+            head = messages.head(response.status, response.headers, length=length, date=self._house.date(), close=False)
+            self._transport.write(head + response.body[: reply.reset_after])
             await anyio.lowlevel.checkpoint()
         self._is_over = True
         self.abort()

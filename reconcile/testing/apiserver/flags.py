@@ -41,6 +41,8 @@ class Flags:
     authorization: str = ""
     audit_log: Path | None = None
     ready_file: Path | None = None
+    faults: str = ""
+    seed: int = 0
     stop_seconds: Seconds = 5.0
     verbose: bool = False
 
@@ -128,6 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--authorization", "who may do what; by default always-allow on loopback, else rbac", choices=choices)
     add_path("--audit-log", "append a line of audit.k8s.io/v1 for each request")
     add_path("--ready-file", "write the address here when ready")
+    add("--faults", "faults that strike one request in ten, by name, such as Latency,LostReply; or all")
+    add("--seed", "draws the faults", type=int)
     add("--stop-seconds", "for what is under way when it is told to stop (%(default)s)", type=float)
     add("--verbose", "log more", action="store_true")
     return parser

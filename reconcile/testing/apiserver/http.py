@@ -26,7 +26,7 @@ from reconcile.core.clock import Seconds, now, utc
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.testing.apiserver.admission import ADMIN, User
 from reconcile.testing.apiserver.auditing import COMPLETE, STARTED, Asked, AuditLog
-from reconcile.testing.apiserver.connection import Connection, Peer, Reply, Story
+from reconcile.testing.apiserver.connection import Connection, Peer, Reply
 from reconcile.testing.apiserver.failure import Failure
 from reconcile.testing.apiserver.settings import HttpSettings
 
@@ -102,25 +102,31 @@ class Endpoint:
         """Answer a request."""
         audit_id = str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
         received = utc() if self.audit_log is not None else None
-        stream: Story | None = None
         user = NOBODY
         try:
             user = self.security.authenticate(request.headers, peer)
         except Failure as failure:
-            response = HttpResponse(failure.code, failure.headers, failure.body)
+            reply = Reply(HttpResponse(failure.code, failure.headers, failure.body))
         else:
-            answer = await self.server.answer(request, user)
-            response, stream = answer.response, answer.watcher
+            reply = await self._answered(request, user)
+        response = reply.response
         headers = {"audit-id": audit_id, "cache-control": "no-cache, private", **response.headers}
-        reply = Reply(HttpResponse(response.status, headers, response.body), stream)
-        if self.audit_log is None or received is None:
-            return reply
-        asked = Asked(audit_id, request, user, peer.address, received)
-        self.audit_log.write(asked, STARTED if stream is not None else COMPLETE, response, utc())
-        if stream is None:
-            return reply
-        log = self.audit_log
-        return attrs.evolve(reply, done=lambda: log.write(asked, COMPLETE, response, utc()))
+        sent, done = HttpResponse(response.status, headers, response.body), None
+        if self.audit_log is not None and received is not None:
+            asked = Asked(audit_id, request, user, peer.address, received)
+            self.audit_log.write(asked, STARTED if reply.stream is not None else COMPLETE, response, utc())
+            if reply.stream is not None:
+                log = self.audit_log
+                done = lambda: log.write(asked, COMPLETE, response, utc())  # noqa: E731 - told once, at the end
+        return Reply(sent, reply.stream, done, reply.reset_after)
+
+    async def _answered(self, request: HttpRequest, user: User) -> Reply:
+        if self.server.faults is not None:
+            from reconcile.testing.apiserver import disturbing
+
+            return await disturbing.reply(self.server, request, user)
+        answer = await self.server.answer(request, user)
+        return Reply(answer.response, answer.watcher)
 
     def date(self) -> str:
         """Now, as HTTP has it."""

@@ -13,7 +13,7 @@ import attrs
 from reconcile.core.clock import Seconds
 from reconcile.kube.errors import ConnectionFailed, RequestTimeout
 from reconcile.kube.request import HttpRequest, HttpResponse
-from reconcile.kube.transport import Guard
+from reconcile.kube.transport import Guard, Stream
 from reconcile.testing.apiserver.admission import User
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class MemoryTransport:
     user: User = attrs.field(kw_only=True)
     user_agent: str = attrs.field(default="reconcile", kw_only=True)
     host: str = attrs.field(default="memory", kw_only=True)
+    is_disturbed: bool = attrs.field(default=True, kw_only=True)
+    """Whether the server's faults strike here."""
     _closed: bool = attrs.field(default=False, init=False)
 
     async def call(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> HttpResponse:
@@ -70,10 +72,14 @@ class MemoryTransport:
             raise RequestTimeout("no answer in time", sent=True) from error
         return HttpResponse(stream.status, stream.headers, b"".join(chunks))
 
-    async def open(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> MemoryStream:
+    async def open(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> Stream:
         """Answer a request; a watch is there to be read."""
         if self._closed:
             raise ConnectionFailed("the transport is closed", sent=False)
+        if self.server.faults is not None and self.is_disturbed:
+            self.server.faults.saw(self.server.shown)
+            inner = attrs.evolve(self, is_disturbed=False)
+            return await self.server.faults.play_open(inner, request, timeout=timeout, guard=guard)
         await anyio.lowlevel.checkpoint()
         if guard is not None:
             guard()

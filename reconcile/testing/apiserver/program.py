@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
@@ -25,6 +26,9 @@ from reconcile.testing.apiserver.kubeconfig import Login
 from reconcile.testing.apiserver.server import ApiServer
 from reconcile.testing.apiserver.settings import HttpSettings
 from reconcile.testing.apiserver.tokens import Tokens, authenticated
+
+if TYPE_CHECKING:
+    from reconcile.testing.faultplan import FaultPlan
 
 _ADMIN = User("admin", ("system:masters", AUTHENTICATED))
 
@@ -67,6 +71,8 @@ async def serving(flags: Flags) -> AsyncIterator[Endpoint]:
                 audit_log=audit_log,
             )
         )
+        if flags.faults:
+            server.disturb(_faults(flags.faults), seed=flags.seed)
         ways = kubeconfig.document(endpoint.url, guarded.login, guarded.ca)
         _write("--kubeconfig-out", flags.kubeconfig_out, json.dumps(ways, indent=2))
         _write("--ready-file", flags.ready_file, endpoint.url)
@@ -110,6 +116,15 @@ def _write(flag: str, path: Path | None, text: str) -> None:
         kubeconfig.write(path, f"{text}\n")
     except OSError as error:
         raise BadFlags(f"{flag} {path}: {error.strerror}") from error
+
+
+def _faults(names: str) -> "FaultPlan":
+    from reconcile.testing.faultplan import FaultPlan
+
+    try:
+        return FaultPlan.named(names)
+    except ValueError as error:
+        raise BadFlags(f"--faults: {error}") from error
 
 
 def _audit_log(flags: Flags, stack: AsyncExitStack) -> AuditLog | None:

@@ -5,6 +5,7 @@ request to commit in one step without waiting, and tells watchers and its own ca
 a way in.
 """
 
+import datetime as dt
 import logging
 import os
 import random
@@ -56,7 +57,9 @@ from reconcile.testing.apiserver.writing import Result, create
 
 if TYPE_CHECKING:
     from reconcile.kube.client import Client
+    from reconcile.testing.apiserver.disturbing import ServerFaults
     from reconcile.testing.apiserver.journal import Journal
+    from reconcile.testing.faultplan import FaultPlan
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -91,6 +94,10 @@ class ApiServer:
     """Issues and reads the tokens of service accounts."""
     journal: "Journal | None" = attrs.field(default=None, kw_only=True)
     """Where everything is kept; ``None``: only in memory. It is closed with the server."""
+    skew: Seconds = attrs.field(default=0.0, kw_only=True)
+    """By how much its wall clock is wrong."""
+    faults: "ServerFaults | None" = attrs.field(default=None, init=False)
+    """What strikes those who come in; ``disturb`` begins it."""
     storage: Storage = attrs.field(init=False)
     registry: Registry = attrs.field(factory=Registry, init=False)
     audit: deque[Audited] = attrs.field(init=False)
@@ -248,6 +255,16 @@ class ApiServer:
             self.journal.replace(snapshot)
         self._caretakers.reset()
 
+    def disturb(self, plan: "FaultPlan", *, seed: int = 0) -> "ServerFaults":
+        """Let faults strike whatever comes in from now on, in memory and over HTTP; the seed draws them.
+
+        The answer counts what ``struck``, takes another ``plan`` at any time, and can ``heal``.
+        """
+        from reconcile.testing.apiserver.disturbing import disturbed
+
+        self.faults = disturbed(self, plan, seed)
+        return self.faults
+
     def end_watches(self, resource: Resource[Any] | None = None) -> None:
         """End the watches of a resource, or all, as a restart of the server does."""
         self._watchers.end(resource.name if resource is not None else None)
@@ -327,7 +344,7 @@ class ApiServer:
         return self._commit(self._session(user), change)
 
     def _session(self, user: User, **options: Any) -> Session:
-        time = timestamp(utc())
+        time = timestamp(utc() + dt.timedelta(seconds=self.skew))
         needs_namespace = self.settings.needs_namespace
         return Session(
             self.registry, self.storage.begin(), user, time, self.rng, Reach, needs_namespace=needs_namespace, **options

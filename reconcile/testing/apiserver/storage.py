@@ -225,6 +225,16 @@ class Storage:
         tables = {name: dict(table.objects) for name, table in self.tables.items()}
         return Snapshot(self.version, tables)
 
+    def past(self, version: int) -> Snapshot | None:
+        """What there was at a version; ``None`` when some of it is forgotten."""
+        tables = {}
+        for name, table in self.tables.items():
+            found = table.at(version)
+            if found is None:
+                return None
+            tables[name] = dict(found[0])
+        return Snapshot(version, tables)
+
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a backup, versions included."""
         self.version = self.floor = self.compacted = snapshot.version
