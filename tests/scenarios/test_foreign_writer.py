@@ -26,7 +26,7 @@ from tests.scenarios.people import HOME, TARGET, Both
 
 Record: TypeAlias = Callable[[str, object], None]
 DOMAIN = "example.org"
-WRITES, TIME = 60, 120.0
+WRITES, TIME = 120, 240.0
 """How much the stranger writes, and in how many virtual seconds."""
 NAT6 = [{"ipFamily": "IPv6", "claimRef": {"name": "h", "uid": "uid-h"}}]
 
@@ -48,7 +48,9 @@ class Stranger:
 
     async def write(self, rng: random.Random) -> None:
         """Change something of theirs, or of ours."""
-        kind = rng.choice(["labels", "annotations", "finalizers", "ours", *(["nat"] if self.nat is not None else [])])
+        kind = rng.choice(
+            ["labels", "annotations", "finalizers", "ours", "ours", *(["nat"] if self.nat is not None else [])]
+        )
         name = f"{DOMAIN}/{rng.choice('abc')}"
         if kind == "ours":
             await self._patch(rng.choice(self.meddles))
