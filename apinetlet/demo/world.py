@@ -11,11 +11,15 @@ from attrs import define, field
 from apinetlet.api import Generation, Kinds, networking
 from apinetlet.api import apinet as api
 from apinetlet.demo import apinet
+from apinetlet.demo.actors import ACTORS, staff
+from apinetlet.demo.actors import USER_AGENT as ACTORS_AGENT
 from apinetlet.demo.apinet import Supply
 from apinetlet.demo.definitions import source_kinds
+from reconcile import Manager, Seconds
 from reconcile.kube import Object, ObjectKey, Resource
 from reconcile.kube.kinds import NAMESPACE
 from reconcile.testing.apiserver import ApiServer
+from reconcile.testing.apiserver import Settings as ServerSettings
 
 TARGET_NAMESPACE = "apinet"
 DAEMON = "apinetlet"
@@ -31,6 +35,8 @@ class World:
     highest_id: int = Supply().highest_id
     prefixes: tuple[str, ...] = Supply().prefixes
     """The public ones, of which the api-net cluster hands out addresses."""
+    garbage_collection: bool = True
+    """Whether either cluster deletes what has lost its owners."""
     source: ApiServer = field(init=False)
     apinet: ApiServer = field(init=False)
     kinds: Kinds = field(init=False)
@@ -43,12 +49,13 @@ class World:
     def __attrs_post_init__(self) -> None:
         self.kinds = Kinds.of(self.generation)
         # two servers draw from two streams, so that no uid of one is a uid of the other
+        settings = ServerSettings(garbage_collection=self.garbage_collection)
         sources = source_kinds(self.generation)
-        self.source = ApiServer(sources, rng=random.Random(f"source {self.seed}"))
+        self.source = ApiServer(sources, rng=random.Random(f"source {self.seed}"), settings=settings)
         rng = random.Random(f"apinet {self.seed}")
         supply = Supply(highest_id=self.highest_id, prefixes=self.prefixes)
         targets = apinet.kinds(self.generation, rng, supply)
-        self.apinet = ApiServer(targets, rng=rng)
+        self.apinet = ApiServer(targets, rng=rng, settings=settings)
         self.at_source = {kind.resource.plural: kind.resource for kind in sources}
         self.at_apinet = {kind.resource.plural: kind.resource for kind in targets}
 
@@ -62,6 +69,13 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, trace)
+
+    def staff(self, *names: str, pace: Seconds = 0.1) -> Manager:
+        """Those who work in both clusters besides the daemon, or some of them; enter it and they do."""
+        source, target = (server.client(user_agent=ACTORS_AGENT) for server in (self.source, self.apinet))
+        only = names or tuple(ACTORS)
+        rng = random.Random(f"actors {self.seed}")
+        return staff(self.generation, source, target, namespace=TARGET_NAMESPACE, only=only, pace=pace, rng=rng)
 
     # -- what users do ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,209 @@
+"""What everybody else in the two clusters works with: both clusters' stores and clients, untyped.
+
+Actors read documents as they come, for they stand for programs that know fields the daemon does not.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from apinetlet.api import ONMETAL, Generation
+from apinetlet.demo.definitions import source_kinds
+from apinetlet.demo.schemas import described
+from reconcile import Client, Cluster, Index, Object, ObjectKey, ObjectMeta, Request, Resource, Seconds, Watched
+from reconcile.kube.views import thaw
+
+SOURCE, APINET = "source", "apinet"
+NETWORK, PARENT, OWNER, CLAIMER = "network", "parent", "owner", "claimer"
+"""Indexes: what is in a network, prefixes out of another, prefixes by the uid of who controls them, virtual IPs by the
+interface that has them."""
+MACHINE, TARGET, GATEWAY = "machine", "target", "gateway"
+"""Indexes of the api-net cluster: interfaces by whom a machine made them for, tables by the uids they send to, and
+whatever refers to a NAT gateway."""
+_SOURCES = ("networks", "networkinterfaces", "loadbalancers", "natgateways", "virtualips", "prefixes")
+_TARGETS = (
+    "networks",
+    "networkinterfaces",
+    "loadbalancers",
+    "loadbalancerroutings",
+    "natgateways",
+    "natgatewayautoscalers",
+    "nattables",
+)
+
+
+@frozen
+class Desk:
+    """Both clusters as the actors see them."""
+
+    generation: Generation
+    source: Cluster
+    apinet: Cluster
+    at_source: Mapping[str, Resource[Object]]
+    """The kinds by plural."""
+    at_apinet: Mapping[str, Resource[Object]]
+    pace: Seconds
+    """How long something takes that takes time: a node to program an interface, a machine to begin."""
+    rng: random.Random = field(factory=random.Random)
+
+    @classmethod
+    def between(
+        cls, generation: Generation, source: Client, apinet: Client, *, pace: Seconds, rng: random.Random
+    ) -> "Desk":
+        """A desk with the stores and indexes that all actors need together."""
+        at_source = {kind.resource.plural: kind.resource for kind in source_kinds(generation)}
+        at_apinet = {kind.resource.plural: kind.resource for kind in described(generation.name, generation.apinet)}
+        indexes = _indexes(generation)
+
+        def cluster(
+            name: str, client: Client, kinds: Mapping[str, Resource[Object]], watched: tuple[str, ...]
+        ) -> Cluster:
+            return Cluster(
+                name,
+                client,
+                [Watched(kinds[one], indexes=indexes[name].get(one, ())) for one in watched],
+                kinds=[kinds[one] for one in kinds if one not in watched],
+                rng=rng,
+            )
+
+        source_cluster = cluster(SOURCE, source, at_source, _SOURCES)
+        apinet_cluster = cluster(APINET, apinet, at_apinet, _TARGETS)
+        return cls(generation, source_cluster, apinet_cluster, at_source, at_apinet, pace, rng)
+
+    def of(self, plural: str, key: ObjectKey) -> Object | None:
+        """A source object, as the cache has it."""
+        return self.source.store(self.at_source[plural]).get(key)
+
+    def there(self, plural: str, key: ObjectKey) -> Object | None:
+        """An api-net object, as the cache has it."""
+        return self.apinet.store(self.at_apinet[plural]).get(key)
+
+    def all_of(self, plural: str, index: str, value: Any) -> list[Object]:
+        """Source objects by an index."""
+        return self.source.store(self.at_source[plural]).by(index, value)
+
+    def all_there(self, plural: str, index: str, value: Any) -> list[Object]:
+        """Api-net objects by an index."""
+        return self.apinet.store(self.at_apinet[plural]).by(index, value)
+
+    @property
+    def metalnetlet(self) -> str:
+        """The domain of the finalizers that partitions set."""
+        return f"partition.metalnetlet.apinet.{'onmetal.de' if self.generation is ONMETAL else 'ironcore.dev'}"
+
+    @property
+    def machine_label(self) -> str:
+        """On interfaces that a machine made: the namespace of whom for; ``-name`` and ``-uid`` say the rest."""
+        return f"machines.{self.generation.finalizers}/for"
+
+
+def look(found: Any, *path: str) -> Any:
+    """The value at a path of fields, thawed; ``None`` for what is absent, null or empty."""
+    for step in path:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return thaw(found) or None
+
+
+def named(found: Object) -> str:
+    return found.metadata.name
+
+
+def key_of(found: Object, name: str) -> ObjectKey:
+    """The key of an object of that name beside another."""
+    return ObjectKey(found.metadata.namespace, name)
+
+
+def requests(cluster: str, keys: Iterable[ObjectKey]) -> list[Request]:
+    return [Request(cluster, *key) for key in keys]
+
+
+def document(kind: Resource[Object], key: ObjectKey, owner: Mapping[str, Any] | None = None, **parts: Any) -> Any:
+    """The body of an object; ``parts`` are ``metadata``, ``spec`` and the like."""
+    metadata: dict[str, Any] = {"namespace": key.namespace, "name": key.name, **parts.pop("metadata", {})}
+    if owner is not None:
+        metadata["ownerReferences"] = [owner]
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **parts}
+
+
+def owned_by(owner: Object, kind: Resource[Object]) -> dict[str, Any]:
+    """The reference of an owner that controls."""
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "name": owner.metadata.name,
+        "uid": owner.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def is_controlled(found: Object, owner: Object) -> bool:
+    return (one := found.metadata.controller) is not None and one.uid == owner.metadata.uid
+
+
+# -- indexes -----------------------------------------------------------------------------------------------------------
+
+
+def network_of(found: Object) -> ObjectKey | None:
+    name = look(found, "spec", "networkRef", "name")
+    return key_of(found, name) if name else None
+
+
+def claimer_of(virtual_ip: Object) -> ObjectKey | None:
+    name = look(virtual_ip, "spec", "targetRef", "name")
+    return key_of(virtual_ip, name) if name else None
+
+
+def parent_of(prefix: Object) -> ObjectKey | None:
+    name = look(prefix, "spec", "parentRef", "name")
+    return key_of(prefix, name) if name else None
+
+
+def targets_of(table: Object) -> Iterator[str]:
+    """The uids of the interfaces that a NAT table sends to."""
+    for ip in look(table, "ips") or ():
+        for section in ip.get("sections") or ():
+            if uid := look(section, "targetRef", "uid"):
+                yield uid
+
+
+def gateways_of(interface: Object) -> list[ObjectKey]:
+    """The NAT gateways that have claimed an interface of the data plane."""
+    return [key_of(interface, one["claimRef"]["name"]) for one in look(interface, "spec", "natGateways") or ()]
+
+
+def _one(value: ObjectKey | None) -> tuple[ObjectKey, ...]:
+    return () if value is None else (value,)
+
+
+def _controller(meta: ObjectMeta) -> tuple[str, ...]:
+    return (owner.uid,) if (owner := meta.controller) is not None else ()
+
+
+def _indexes(generation: Generation) -> dict[str, dict[str, tuple[Index, ...]]]:
+    by_network = Index(NETWORK, lambda found: _one(network_of(found)))
+    label = f"machines.{generation.finalizers}/for"
+
+    def machine(found: Object) -> Iterator[ObjectKey]:
+        if name := found.metadata.labels.get(f"{label}-name"):
+            yield ObjectKey(found.metadata.labels[label], name)
+
+    return {
+        SOURCE: {
+            "networkinterfaces": (by_network,),
+            "loadbalancers": (by_network,),
+            "natgateways": (by_network,),
+            "virtualips": (Index(CLAIMER, lambda found: _one(claimer_of(found))),),
+            "prefixes": (Index(PARENT, lambda found: _one(parent_of(found))), Index(OWNER, _controller, needs="meta")),
+        },
+        APINET: {
+            "networkinterfaces": (by_network, Index(MACHINE, machine), Index(GATEWAY, gateways_of)),
+            "natgateways": (by_network,),
+            "nattables": (Index(TARGET, targets_of),),
+            "natgatewayautoscalers": (
+                Index(GATEWAY, lambda one: _one(key_of(one, look(one, "spec", "natGatewayRef", "name") or ""))),
+            ),
+        },
+    }

@@ -1,0 +1,128 @@
+"""The partitions of the data plane: they hold what they program, and tell how it stands.
+
+Plays the metalnetlet of each partition, for interfaces and networks. An interface is seen, is programmed after a while,
+and works; what it was given is what its status says. What is deleted is let go of once it is taken down.
+"""
+
+from ipaddress import ip_network
+from typing import Any
+
+from attrs import define, field, frozen
+
+from apinetlet.demo.actors.desk import APINET, NETWORK, TARGET, Desk, key_of, look, requests
+from reconcile import DONE, Controller, For, Object, ObjectKey, Request, Result, Seconds, Watches, enqueue_by
+from reconcile.core import now
+from reconcile.kube import MergePatch, finalizers
+from reconcile.kube.patch import merge
+
+_DEVICE = {"domain": "0000", "bus": "06", "slot": "3", "function": "2"}
+
+
+@define
+class Interfaces:
+    """Moves the state of interfaces: from nothing to Pending, and after ``pace`` to Ready."""
+
+    desk: Desk
+    _due: dict[str, Seconds] = field(factory=dict)
+    """When those that are being programmed are done, by uid."""
+
+    async def reconcile(self, request: Request) -> Result:
+        desk = self.desk
+        interface = desk.there("networkinterfaces", request.key)
+        if interface is None:
+            return DONE
+        finalizer = f"{desk.metalnetlet}/{look(interface, 'spec', 'nodeRef', 'name').partition('.')[0]}"
+        if interface.metadata.is_deleting:
+            await desk.apinet.patch(interface, finalizers.remove(interface, finalizer))
+            return DONE
+        interface = await desk.apinet.patch(interface, finalizers.add(interface, finalizer))
+        status = look(interface, "status") or {}
+        state = status.get("state")
+        if not state:
+            await desk.apinet.patch_status(interface, MergePatch({"status": {"state": "Pending"}}))
+        if not state or state == "Pending":
+            left = self._due.setdefault(interface.metadata.uid, now() + desk.pace) - now()
+            if left > 0:
+                return Result(requeue_after=left)
+            del self._due[interface.metadata.uid]
+        wanted = {**status, **self._programmed(interface)}
+        if not state or state == "Pending":
+            wanted |= {"state": "Ready", "pciAddress": _DEVICE}
+        elif state != "Ready":
+            return DONE  # Error: whoever set it knows why
+        change = merge({"status": status}, {"status": {name: one for name, one in wanted.items() if one}})
+        await desk.apinet.patch_status(interface, change)
+        return DONE
+
+    def _programmed(self, interface: Object) -> dict[str, Any]:
+        """What the node was given: one IPv4 address, one NAT address, the prefixes."""
+        public = [one for one in look(interface, "spec", "publicIPs") or () if one.get("ipFamily") == "IPv4"]
+        tables = self.desk.all_there("nattables", TARGET, interface.metadata.uid)
+        return {
+            "publicIPs": [one["ip"] for one in public[:1] if one.get("ip")],
+            "natIPs": [ip for table in tables for ip in _sending(table, interface.metadata.uid)][:1],
+            "prefixes": [str(ip_network(one, strict=False)) for one in look(interface, "spec", "prefixes") or ()],
+        }
+
+
+def _sending(table: Object, uid: str) -> list[str]:
+    """The addresses of a NAT table that send to an interface."""
+    return [
+        ip["ip"]
+        for ip in look(table, "ips") or ()
+        if any(look(section, "targetRef", "uid") == uid for section in ip.get("sections") or ())
+    ]
+
+
+@frozen
+class Networks:
+    """Holds a network for each partition that has interfaces in it, and lets go of it when it is deleted."""
+
+    desk: Desk
+
+    async def reconcile(self, request: Request) -> Result:
+        desk = self.desk
+        network = desk.there("networks", request.key)
+        if network is None:
+            return DONE
+        held = [one for one in network.metadata.finalizers if one.startswith(f"{desk.metalnetlet}/")]
+        if network.metadata.is_deleting:
+            for one in held:
+                network = await desk.apinet.patch(network, finalizers.remove(network, one))
+            return DONE
+        interfaces = desk.all_there("networkinterfaces", NETWORK, request.key)
+        for partition in sorted({look(one, "spec", "nodeRef", "name").partition(".")[0] for one in interfaces}):
+            network = await desk.apinet.patch(network, finalizers.add(network, f"{desk.metalnetlet}/{partition}"))
+        return DONE
+
+
+def controllers(desk: Desk) -> list[Controller]:
+    """Interfaces and networks."""
+    interfaces = desk.at_apinet["networkinterfaces"]
+
+    def sent_to(table: Object) -> list[Request]:
+        names = [
+            look(section, "targetRef", "name")
+            for ip in look(table, "ips") or ()
+            for section in ip.get("sections") or ()
+        ]
+        return requests(APINET, [key_of(table, name) for name in dict.fromkeys(names) if name])
+
+    def network(interface: Object) -> list[Request]:
+        name = look(interface, "spec", "networkRef", "name")
+        return requests(APINET, [ObjectKey(interface.metadata.namespace, name)] if name else [])
+
+    return [
+        Controller(
+            "interfaces",
+            Interfaces(desk),
+            [For(desk.apinet, interfaces), Watches(desk.apinet, desk.at_apinet["nattables"], enqueue_by(sent_to))],
+            rng=desk.rng,
+        ),
+        Controller(
+            "partitions",
+            Networks(desk),
+            [For(desk.apinet, desk.at_apinet["networks"]), Watches(desk.apinet, interfaces, enqueue_by(network))],
+            rng=desk.rng,
+        ),
+    ]
