@@ -30,6 +30,7 @@ from apinetlet.controllers.reference import by_network
 from apinetlet.controllers.virtualip import by_target, virtual_ip_controller
 from apinetlet.predicates import Eligibility
 from apinetlet.settings import AUTO, OFF, Settings
+from apinetlet.standings import show
 from apinetlet.translate.natgateway import Scale
 from reconcile import (
     Client,
@@ -165,6 +166,8 @@ def assemble(
     daemon.probes.add("kinds", lambda: missing_kinds(source_cluster, apinet_cluster), "readyz")
     daemon.probes.add("clean-up", bridge.brake.problem, "readyz")
     daemon.probes.add("api-net-namespace", bridge.home.problem, "readyz")
+    if daemon.metrics is not None:
+        show(daemon.metrics.figures, bridge.standings, bridge.brake)
     return daemon
 
 

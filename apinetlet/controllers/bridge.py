@@ -14,6 +14,7 @@ from apinetlet.api import Generation, Kinds
 from apinetlet.brake import Brake, Limits
 from apinetlet.origin import ORIGIN, Origins
 from apinetlet.predicates import Eligibility
+from apinetlet.standings import Standings
 from reconcile import (
     DONE,
     ApiError,
@@ -30,6 +31,7 @@ from reconcile import (
     Resource,
     Result,
     Seconds,
+    TerminalError,
 )
 from reconcile.cache.reflector import State
 from reconcile.core.clock import now
@@ -75,6 +77,7 @@ class Bridge:
     """How long a deletion waits for the watch event of its target before it looks itself."""
     brake: Brake = field(factory=lambda: Brake(Limits()))
     home: "Home" = field(factory=lambda: Home())
+    standings: Standings = field(factory=Standings)
 
     def origins(self, kind: str) -> Origins:
         return Origins(self.generation, kind)
@@ -102,14 +105,24 @@ class Bridge:
             log.info("Source was gone before its finalizer kind=%s key=%s", mapped.source.kind, source.metadata.key)
 
     async def report(self, source: Source, patch: MergePatch | None) -> None:
-        """Patch the status. That nobody is there any more to read it is fine."""
+        """Patch the status. That nobody is there any more to read it is fine.
+
+        Raises:
+            TerminalError: the server has the object, but no status of it that could be written.
+        """
         try:
             await self.source.patch_status(source, patch)
         except NotFound:
-            log.info("Source was deleted meanwhile key=%s", source.metadata.key)
+            kind, meta = self.source.resource(type(source)), source.metadata
+            if await self.live_uid(kind, meta.key) == meta.uid:
+                told = f"the source cluster serves no status of {kind.name}, so it cannot be reported"
+                self.warn(source, "StatusNotServed", told)
+                raise TerminalError(told) from None
+            log.info("Source was deleted meanwhile key=%s", meta.key)
 
     def warn(self, source: Source, reason: str, message: str) -> None:
         """Tell the user of a wait or a refusal."""
+        self.standings.tell(source, reason)
         self.events.event(source, "Warning", reason, message)
 
     async def live_uid(self, kind: Resource[Source], key: ObjectKey) -> str:

@@ -1,8 +1,9 @@
-"""A reconciler that is asked only while every kind that it looks at is served.
+"""What every pass over a key stands in, whatever the kind.
 
-A server that lacks a kind looks like one without such objects. Nothing may be concluded from that: no destination is
-cleared because an old server has no routings, and nothing is dangling because its kind was not installed yet. Keys
-wait, and come again by themselves, as there is no watch that could call them.
+A reconciler is asked only while every kind that it looks at is served. A server that lacks a kind looks like one
+without such objects, and nothing may be concluded from that: no destination is cleared because an old server has no
+routings, and nothing is dangling because its kind was not installed yet. Such keys come again by themselves, as no
+watch could call them; those that need an object that cannot be read wait for a change. How each pass ended is noted.
 """
 
 import logging
@@ -13,7 +14,20 @@ from typing import Any
 from attrs import define, field
 
 from apinetlet.controllers.bridge import Bridge, is_missing
-from reconcile import Cluster, Controller, ControllerSettings, For, Reconciler, Request, Result, Seconds, Watches
+from apinetlet.standings import Stand
+from reconcile import (
+    Cluster,
+    Controller,
+    ControllerSettings,
+    For,
+    Reconciler,
+    Request,
+    Resource,
+    Result,
+    TerminalError,
+    Watches,
+)
+from reconcile.kube.objects import BadObject
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +51,68 @@ def guarded(
     rng: Random | None,
 ) -> Controller:
     """A controller whose ``reconciler`` is asked only while there is something to look at."""
-    return Controller(name, Guarded(reconciler, sources, bridge.deletion_poll), sources, settings, rng=rng)
+    [primary] = [one for one in sources if isinstance(one, For)]
+    return Controller(
+        name, Guarded(bridge, reconciler, sources, primary.cluster.resource(primary.type)), sources, settings, rng=rng
+    )
 
 
 @define(eq=False)
 class Guarded:
-    """``reconciler``, which looks at ``sources``; a key that has to wait comes again after ``poll``."""
+    """``reconciler``, which looks at ``sources`` on behalf of the objects of ``kind``."""
 
+    bridge: Bridge
     reconciler: Reconciler
     sources: Sequence[For[Any] | Watches[Any]]
-    poll: Seconds
-    _told: tuple[str, ...] = field(default=(), init=False)
+    kind: Resource[Any]
+    _missing: tuple[str, ...] = field(default=(), init=False)
 
     async def reconcile(self, request: Request) -> Result | None:
+        if self._lacks_kinds():
+            return Result(requeue_after=self.bridge.deletion_poll)
+        try:
+            result = await self.reconciler.reconcile(request)
+        except BadObject as error:
+            self._tell(request, error)
+            self._note(request, error)
+            raise TerminalError(str(error)) from error
+        except Exception as error:
+            self._note(request, error)
+            raise
+        self._note(request)
+        return result
+
+    def _lacks_kinds(self) -> bool:
         missing = tuple(
             f"{one.cluster.name} {one.cluster.resource(one.type).name}"
             for one in self.sources
             if is_missing(one.cluster, one.cluster.resource(one.type))
         )
-        if missing != self._told:
-            self._told = missing
+        if missing != self._missing:
+            self._missing = missing
             log.warning("Waits for kinds that nobody serves missing=%s", list(missing))
-        return Result(requeue_after=self.poll) if missing else await self.reconciler.reconcile(request)
+        return bool(missing)
+
+    def _tell(self, request: Request, error: BadObject) -> None:
+        """An object that the pass needs cannot be read: nothing will change before somebody mends it."""
+        meta = self.bridge.source.store(self.kind).meta(request.key)
+        if meta is not None:
+            self.bridge.warn(self.kind.type(meta), "Unreadable", str(error))
+
+    def _note(self, request: Request, error: Exception | None = None) -> None:
+        """How the object stands after the pass."""
+        bridge, key = self.bridge, request.key
+        meta, told = bridge.source.store(self.kind).meta(key), bridge.standings.told(self.kind.type, key)
+        stand, reason = Stand.MAPPED, ""
+        if meta is None:
+            bridge.standings.note(self.kind.kind, key, None)
+            return
+        if error is not None:
+            stand, reason = Stand.FAILING, told or type(error).__name__
+        elif meta.is_deleting:
+            stand, reason = Stand.DELETING, told
+        elif not bridge.eligibility.admits(meta):
+            stand = Stand.IGNORED
+        elif told:
+            stand, reason = Stand.WAITING, told
+        bridge.standings.note(self.kind.kind, key, stand, reason)
