@@ -1,0 +1,212 @@
+"""VirtualIPs and NetworkInterfaces with the installed daemon as a process between two real API servers."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from apinetlet.api import GENERATIONS, IRONCORE, Generation, apinet, networking
+from apinetlet.origin import Origins
+from provider import ProviderID
+from reconcile.kube import MergePatch, ObjectKey
+from reconcile.testing.envtest import ControlPlane
+from tests.real.addresses import data_plane
+from tests.real.daemon import Place, place, readable
+from tests.real.waiting import until
+
+pytestmark = pytest.mark.real
+KILLS = 10
+
+
+@pytest.fixture(params=GENERATIONS.values(), ids=lambda one: one.name)
+def generation(request: pytest.FixtureRequest) -> Generation:
+    found: Generation = request.param
+    return found
+
+
+@pytest.fixture
+async def world(
+    generation: Generation, two_control_planes: tuple[ControlPlane, ControlPlane], tmp_path: Path
+) -> AsyncIterator[Place]:
+    async with place(generation, two_control_planes, tmp_path) as one:
+        yield one
+
+
+# -- what people do ----------------------------------------------------------------------------------------------------
+
+
+async def create(world: Place, number: int) -> None:
+    """A machine with an interface, a VirtualIP, and the interface of a user who wants it and stands on the machine."""
+    spec = {"nodeRef": {"name": "node"}, "networkRef": {"name": "net"}, "ips": ["10.0.0.1"]}
+    machine = {"metadata": {"name": f"machine-{number}"}, "spec": spec}
+    made = await world.apinet.create(world.kinds.apinet_network_interface, machine, namespace=world.target)
+    vip = {"metadata": {"name": f"vip-{number}"}, "spec": {"type": "Public", "ipFamily": "IPv4"}}
+    await world.source.create(world.kinds.virtual_ip, vip, namespace=world.home)
+    provider_id = ProviderID.network_interface(
+        world.generation.scheme, namespace=world.target, name="any", node="any", uid=made.metadata.uid
+    )
+    wants: dict[str, Any] = {
+        "networkRef": {"name": "net"},
+        "ips": [{"value": "10.0.0.1"}],
+        "prefixes": [{"value": f"10.1.{number}.0/24"}],
+        "virtualIP": {"virtualIPRef": {"name": f"vip-{number}"}},
+        "providerID": str(provider_id),
+    }
+    nic = {"metadata": {"name": f"nic-{number}"}, "spec": wants}
+    await world.source.create(world.kinds.network_interface, nic, namespace=world.home)
+
+
+async def change(world: Place, number: int) -> None:
+    """The user wants another prefix, and the VirtualIP of the neighbour where that is free: here, none."""
+    patch = MergePatch({"spec": {"prefixes": [{"value": f"10.2.{number}.0/24"}]}})
+    await world.source.patch(world.kinds.network_interface, ObjectKey(world.home, f"nic-{number}"), patch)
+
+
+async def delete(world: Place, number: int) -> None:
+    """The user deletes both of theirs; the machine stays."""
+    await world.source.delete(world.kinds.virtual_ip, ObjectKey(world.home, f"vip-{number}"))
+    await world.source.delete(world.kinds.network_interface, ObjectKey(world.home, f"nic-{number}"))
+
+
+async def everybody(world: Place, act: Any, number: int) -> None:
+    """So many at once."""
+    async with anyio.create_task_group() as tasks:
+        for one in range(number):
+            tasks.start_soon(act, world, one)
+
+
+# -- what is there -----------------------------------------------------------------------------------------------------
+
+
+async def all_of(
+    world: Place,
+) -> tuple[
+    dict[str, networking.VirtualIP],
+    dict[str, networking.NetworkInterface],
+    dict[str, apinet.IP],
+    dict[str, apinet.NetworkInterface],
+]:
+    kinds = world.kinds
+    vips = (await world.source.list(kinds.virtual_ip, namespace=world.home)).items
+    nics = (await world.source.list(kinds.network_interface, namespace=world.home)).items
+    ips = (await world.apinet.list(kinds.apinet_ip, namespace=world.target)).items
+    machines = (await world.apinet.list(kinds.apinet_network_interface, namespace=world.target)).items
+    return (
+        {one.metadata.name: one for one in vips},
+        {one.metadata.name: one for one in nics},
+        {one.metadata.name: one for one in ips},
+        {one.metadata.name: one for one in machines},
+    )
+
+
+async def wrong(world: Place, number: int, prefix: str) -> list[str]:
+    """What is not as everybody wants it, exactly; nothing once the world has converged."""
+    vips, nics, ips, machines = await all_of(world)
+    found = [f"{len(ips)} IPs"] if len(ips) != number else []
+    origins = Origins(world.generation, "NetworkInterface")
+    for one in range(number):
+        vip, nic, machine = vips[f"vip-{one}"], nics[f"nic-{one}"], machines[f"machine-{one}"]
+        ip, target = ips.get(vip.metadata.uid), vip.spec.target_ref
+        address = ip.spec.ip if ip is not None else ""
+        facts = {
+            "address": bool(address) and vip.status.ip == address,
+            "claim": target is not None and target.uid == nic.metadata.uid,
+            "origin": origins.of(machine.metadata) == origins.origin(nic.metadata),
+            "public": [entry.ip for entry in machine.spec.public_ips] == [address],
+            "prefixes": machine.spec.prefixes == (prefix.format(one),) == nic.status.prefixes,
+            "status": (nic.status.state, nic.status.virtual_ip, nic.status.ips)
+            == ("Available", address, ("10.0.0.1",)),
+            "claimed": ip is not None
+            and ip.spec.claim_ref is not None
+            and ip.spec.claim_ref.uid == machine.metadata.uid,
+        }
+        found += [f"{one}: {what}" for what, holds in facts.items() if not holds]
+    return found
+
+
+async def converged(world: Place, number: int, prefix: str) -> None:
+    async def is_so() -> bool:
+        return not await wrong(world, number, prefix)
+
+    await until(is_so, "everything is as everybody wants it", within=120)
+
+
+async def gone(world: Place, number: int) -> None:
+    """Nothing is left of users' objects, and of machines only what their providers made."""
+
+    async def is_so() -> bool:
+        vips, nics, ips, machines = await all_of(world)
+        clean = all(not one.metadata.labels and not one.metadata.annotations for one in machines.values())
+        bare = all(not one.spec.public_ips and not one.spec.prefixes for one in machines.values())
+        return not vips and not nics and not ips and len(machines) == number and clean and bare
+
+    await until(is_so, "nothing is left", within=120)
+
+
+async def silent(world: Place) -> None:
+    """Nobody of us writes any more, not even after a restart."""
+    await anyio.sleep(1)
+    before = len(world.writes())
+    daemon = world.start()
+    await daemon.ready()
+    await anyio.sleep(2)
+    assert [readable(one) for one in world.writes()[before:]] == []
+    assert await daemon.stop() == 0
+
+
+# -- the stories -------------------------------------------------------------------------------------------------------
+
+
+async def test_addresses_come_are_used_change_and_go(world: Place) -> None:
+    daemon = world.start()
+    async with data_plane(world.apinet_plane, world.kinds, world.target):
+        await daemon.ready()
+        await everybody(world, create, 5)
+        await converged(world, 5, "10.1.{}.0/24")
+        assert await daemon.stop() == 0
+        await silent(world)
+        daemon = world.start()
+        await everybody(world, change, 5)
+        await converged(world, 5, "10.2.{}.0/24")
+        await everybody(world, delete, 5)
+        await gone(world, 5)
+    assert await daemon.stop() == 0
+    made = Counter(one.resource for one in world.writes() if one.code == 201)
+    assert made == {"ips": 5}
+    assert not [
+        one for one in world.writes() if one.resource == "networkinterfaces" and one.verb in ("create", "delete")
+    ]
+
+
+@pytest.mark.parametrize("generation", [IRONCORE], indirect=True, ids=lambda one: one.name)
+async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: Place) -> None:
+    """At random moments, while all of it is created, changed and deleted at once; then the audit log is silent."""
+    rng = random.Random(7)
+    number = 100
+
+    async def live_dangerously() -> None:
+        for _ in range(KILLS):
+            daemon = world.start()
+            await anyio.sleep(rng.uniform(0.8, 2.5))
+            daemon.process.kill()
+        world.start()
+
+    async with data_plane(world.apinet_plane, world.kinds, world.target), anyio.create_task_group() as tasks:
+        tasks.start_soon(live_dangerously)
+        await everybody(world, create, number)
+        await converged(world, number, "10.1.{}.0/24")
+        await everybody(world, change, number)
+        await converged(world, number, "10.2.{}.0/24")
+        uids = {
+            one.metadata.uid for one in (await world.apinet.list(world.kinds.apinet_ip, namespace=world.target)).items
+        }
+        assert len(uids) == number
+        await everybody(world, delete, number)
+        await gone(world, number)
+    world.kill()
+    assert Counter(one.resource for one in world.writes() if one.code == 201) == {"ips": number}
+    await silent(world)
