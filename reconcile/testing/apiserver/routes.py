@@ -46,6 +46,7 @@ class OwnPage:
     status: int = 200
 
 
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _HEALTH: Final = ("livez", "readyz", "healthz")
 _LATER: Final = {"logs": "logs"}
 
@@ -58,11 +59,13 @@ def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
             server has and this one has not.
     """
     info = parse(_by_new_path(request))
+    if info is None and request.method not in _METHODS and parse(attrs.evolve(request, method="GET")) is not None:
+        raise method_not_allowed()
     if info is None:
         return _own_page(request, registry)
     kind = registry.find(info.group, info.version, info.plural)
     if kind is None:
-        if info.plural in _LATER_KINDS.get(info.group, ()):
+        if info.plural in _LATER_KINDS.get(info.group, ()) and not _is_served(info, registry):
             raise not_implemented(f"the resource {info.plural}.{info.group or 'core'}")
         raise _lost(info)
     across = kind.resource.namespaced and not info.namespace
@@ -83,6 +86,8 @@ def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
 
 def _by_new_path(request: HttpRequest) -> HttpRequest:
     """The same request without the old way to ask for a watch, which is a path of its own."""
+    if "/watch/" not in request.path:
+        return request
     match request.path.strip("/").split("/"):
         case ["api", version, "watch", *rest] if rest:
             path = "/".join(("", "api", version, *rest))
@@ -92,6 +97,11 @@ def _by_new_path(request: HttpRequest) -> HttpRequest:
             return request
     others = tuple(pair for pair in request.query if pair[0] != "watch")
     return attrs.evolve(request, path=path, query=(*others, ("watch", "true")))
+
+
+def _is_served(info: RequestInfo, registry: Registry) -> bool:
+    """Whether the resource is there in another version."""
+    return any((kind.resource.group, kind.resource.plural) == (info.group, info.plural) for kind in registry)
 
 
 def _check_subresource(info: RequestInfo, kind: Kind) -> None:
@@ -196,6 +206,8 @@ def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
             document = discovery.group(group, kinds)
         case ["apis", group, version]:
             document = discovery.resource_list(group, version, kinds)
+            if document is None and group in _LATER_KINDS:
+                raise no_such_route()
         case ["openapi", *page] if page:
             return _openapi(request, page, kinds)
         case [""]:

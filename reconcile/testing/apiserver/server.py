@@ -24,7 +24,7 @@ from reconcile.core.clock import Seconds, now, utc
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import content, impersonation, reading, reviews, verbs
+from reconcile.testing.apiserver import answering, content, impersonation, reading, reviews, verbs
 from reconcile.testing.apiserver.admission import ADMIN, Rules, User
 from reconcile.testing.apiserver.caretakers import Caretakers
 from reconcile.testing.apiserver.content import Form, warned
@@ -185,13 +185,26 @@ class ApiServer:
             _log.exception("request failed method=%s path=%s", request.method, request.path)
             bug = internal(str(error) or type(error).__name__)
             answer = Answer(HttpResponse(bug.code, bug.headers, bug.body))
+        if info is not None:
+            answer = self._formed(answer, request, info)
         if self.journal is not None:
             answer = await self._kept(answer, self.journal)
-        if info is not None and (kind := self.registry.find(info.group, info.version, info.plural)) is not None:
+        kind = self.registry.find(info.group, info.version, info.plural) if info is not None else None
+        if kind is not None and kind.deprecation:
             answer = attrs.evolve(answer, response=warned(answer.response, kind.deprecation))
         self._note(request, info, user, answer.response.status, stored)
         self.metrics.note(info, answer.response.status, now() - started)
         return answer
+
+    def _formed(self, answer: Answer, request: HttpRequest, info: RequestInfo) -> Answer:
+        """An answer in the form that the client asked for."""
+        kind = self.registry.find(info.group, info.version, info.plural)
+        if kind is None or (shape := answering.shape(request, kind, utc)) is None:
+            return answer
+        if answer.watcher is not None:
+            answer.watcher.recode = shape.lines
+            return Answer(attrs.evolve(answer.response, headers=shape.stream_headers), answer.watcher)
+        return Answer(shape.whole(answer.response))
 
     async def _kept(self, answer: Answer, journal: "Journal") -> Answer:
         """Hold an answer back until all that it shows, or says no for, is where it is kept."""
@@ -291,6 +304,8 @@ class ApiServer:
 
     async def _reach(self, version: int) -> None:
         """Wait for a version, for a while."""
+        if self.storage.version >= version:
+            return
         with anyio.move_on_after(_FRESH_WITHIN):
             while self.storage.version < version:
                 await self._changed.wait()

@@ -8,8 +8,8 @@ rules: apiserver, ``storage/cacher`` and ``endpoints/handlers/watch.go``.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeAlias
 
 import attrs
 import orjson
@@ -80,6 +80,8 @@ class Watcher:
     """The version the server has come to."""
     limit: int = 1000
     """Lines it may be behind."""
+    recode: Callable[[bytes], bytes] | None = None
+    """What makes another form of lines, for a client that does not take them as they are."""
     on_cut: Callable[[], None] | None = None
     """Called when its reader has fallen behind by more."""
     next_bookmark: Seconds = attrs.field(init=False)
@@ -87,7 +89,9 @@ class Watcher:
     """The newest change it was told, so that none is told twice: not what was replayed and is committed later."""
     _lines: deque[bytes] = attrs.field(factory=deque, init=False)
     _ended: bool = attrs.field(default=False, init=False)
-    _wakeup: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _waiter: asyncio.Future[None] | None = attrs.field(default=None, init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+    """It may be early; one that is kept costs less than one for each wait."""
 
     def __attrs_post_init__(self) -> None:
         self.next_bookmark = self._bookmark_after(now())
@@ -103,28 +107,28 @@ class Watcher:
     def replay(self, events: Iterable[Event]) -> None:
         """Start with what happened since; however much that is."""
         for event in events:
-            self._take(event)
+            found = change_line(self.kind, event, self.selection, self.form)
+            if found is not None:
+                self._lines.append(found)
+                self._heard = event.version
 
-    def feed(self, event: Event) -> None:
-        """A change was committed."""
-        if self._ended:
+    def tell(self, version: int, change: bytes) -> None:
+        """A change was committed that concerns it."""
+        if self._ended or version <= self.after or version <= self._heard:
             return
-        self._take(event)
+        self._heard = version
+        self._lines.append(change)
         if len(self._lines) > self.limit:
             self._lines.clear()
             self.end()
             if self.on_cut is not None:
                 self.on_cut()
-        elif self._lines:
-            self._wakeup.set()
+        else:
+            self._wake()
 
-    def _take(self, event: Event) -> None:
-        if event.version <= self.after or event.version <= self._heard:
-            return
-        self._heard = event.version
-        found = change_line(self.kind, event, self.selection, self.form)
-        if found is not None:
-            self._lines.append(found)
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def fail(self, failure: Failure) -> None:
         """End with an ERROR line."""
@@ -134,7 +138,10 @@ class Watcher:
     def end(self) -> None:
         """End after what is still to be read."""
         self._ended = True
-        self._wakeup.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wake()
 
     async def aclose(self) -> None:
         """Nobody reads any more."""
@@ -147,26 +154,35 @@ class Watcher:
 
     async def read(self) -> bytes:
         """Wait for lines and take all there are; b"" when the watch is over."""
+        chunk = await self._read()
+        return self.recode(chunk) if self.recode is not None and chunk else chunk
+
+    async def _read(self) -> bytes:
         while True:
             if self._lines:
                 chunk = b"".join(self._lines)
                 self._lines.clear()
                 return chunk
             if self.is_over:
-                self._ended = True
+                self.end()
                 return b""
             moment = now()
             if self.bookmarks and moment >= self.next_bookmark:
                 self.next_bookmark = self._bookmark_after(moment)
                 if (version := self.current()) > self.after:
                     return bookmark_line(self.kind, version, self.form)
-            self._wakeup.clear()
             until = min(self.deadline, self.next_bookmark) if self.bookmarks else self.deadline
-            timer = asyncio.get_running_loop().call_at(until, self._wakeup.set)
-            try:
-                await self._wakeup.wait()
-            finally:
-                timer.cancel()
+            loop = asyncio.get_running_loop()
+            if self._timer is None or self._timer.when() > until:
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._timer = loop.call_at(until, self._on_time)
+            self._waiter = loop.create_future()
+            await self._waiter
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._wake()
 
     def _bookmark_after(self, moment: Seconds) -> Seconds:
         before_end = self.deadline - BOOKMARK_BEFORE_END
@@ -176,29 +192,45 @@ class Watcher:
         return upcoming
 
 
+Audience: TypeAlias = tuple[Kind, Selection, Form]
+"""To whom every change looks the same."""
+
+
 @attrs.define(eq=False)
 class Watchers:
-    """Everyone who watches, by table."""
+    """Everyone who watches, by table, and together with those who see the same."""
 
-    _of_table: dict[str, list[Watcher]] = attrs.field(factory=dict)
+    _of_table: dict[str, dict[Audience, list[Watcher]]] = attrs.field(factory=dict)
 
     def add(self, table: str, watcher: Watcher) -> None:
         """Let a watcher hear of a table from now on; those that are over are forgotten."""
-        others = [one for one in self._of_table.get(table, ()) if not one.is_over]
-        self._of_table[table] = [*others, watcher]
+        before = self._of_table.get(table, {})
+        audiences = {audience: [one for one in watchers if not one.is_over] for audience, watchers in before.items()}
+        audiences.setdefault((watcher.kind, watcher.selection, watcher.form), []).append(watcher)
+        self._of_table[table] = {audience: watchers for audience, watchers in audiences.items() if watchers}
 
     def feed(self, events: Iterable[tuple[str, Event]]) -> None:
         """Tell of what was committed, by table."""
         for table, event in events:
-            for watcher in self._of_table.get(table, ()):
-                watcher.feed(event)
+            for (kind, selection, form), watchers in self._of_table.get(table, _NOBODY).items():
+                change = change_line(kind, event, selection, form)
+                if change is not None:
+                    for watcher in watchers:
+                        watcher.tell(event.version, change)
 
     def __len__(self) -> int:
-        return sum(not one.is_over for watchers in self._of_table.values() for one in watchers)
+        return sum(not one.is_over for one in self._everyone())
+
+    def _everyone(self, table: str | None = None) -> Iterator[Watcher]:
+        for name, audiences in self._of_table.items():
+            if table is None or name == table:
+                for watchers in audiences.values():
+                    yield from watchers
 
     def end(self, table: str | None = None) -> None:
         """End the watches of a table, or all."""
-        for name, watchers in self._of_table.items():
-            if table is None or name == table:
-                for watcher in watchers:
-                    watcher.end()
+        for watcher in self._everyone(table):
+            watcher.end()
+
+
+_NOBODY: Final[Mapping[Audience, list[Watcher]]] = {}
