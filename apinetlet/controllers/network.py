@@ -12,7 +12,7 @@ from attrs import frozen
 
 from apinetlet.api import apinet, networking
 from apinetlet.api.networking import NetworkState
-from apinetlet.controllers.bridge import Bridge, Mapped
+from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
 from apinetlet.controllers.guarded import guarded
 from apinetlet.translate import network as translate
 from apinetlet.translate.network import Standing, View
@@ -69,6 +69,8 @@ class NetworkReconciler:
         except KubeError as error:
             if isinstance(error, ApiError) and translate.is_exhausted(error.code, error.message):
                 bridge.warn(network, "NetworkIDExhausted", "the api-net cluster has no network ID left")
+            elif is_refusal(error):
+                bridge.warn(network, "ApplyFailed", f"Network {network.metadata.uid}: {error}")
             await self._report_pending(network)
             raise
 

@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import heapq
 import math
+import re
 from collections import OrderedDict, deque
 from itertools import count
 from typing import Any, Literal, TypeAlias
@@ -26,6 +27,7 @@ Story: TypeAlias = tuple[str, str, str, str]
 COMBINED = "(combined from similar events): "
 MESSAGE_LIMIT = 1024
 """Characters; longer ones are cut, for servers refuse them."""
+_SUBDOMAIN = re.compile(r"[a-z0-9]+(?:-+[a-z0-9]+)*(?:\.[a-z0-9]+(?:-+[a-z0-9]+)*)*")
 
 
 @frozen
@@ -202,5 +204,11 @@ class Correlator:
         return 0.0
 
     def _name(self, subject: Subject, story: Story, at: dt.datetime) -> str:
-        told = "\0".join((self.component, subject.uid, *story, at.isoformat()))
-        return f"{subject.name[:236]}.{hashlib.blake2s(told.encode(), digest_size=8).hexdigest()}"
+        """After the object, unless no Event can be named so: a careless server may have let any name through.
+
+        Source: ``GenerateEventName`` of client-go, which takes a uid then.
+        """
+        told = "\0".join((self.component, subject.name, subject.uid, *story, at.isoformat()))
+        head = subject.name[:236].rstrip("-.")
+        head = head if _SUBDOMAIN.fullmatch(head) else "object"
+        return f"{head}.{hashlib.blake2s(told.encode(), digest_size=8).hexdigest()}"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from reconcile.kube.event_forms import CORE, NEW, key
 from reconcile.kube.events import COMBINED, MESSAGE_LIMIT, Correlator, EventType, Limits, Series, Subject
+from reconcile.testing.apiserver.names import subdomain
 
 NOON = dt.datetime(2026, 1, 1, 12, 0, 0, 123456, dt.UTC)
 POD = Subject("v1", "Pod", "ns", "blue", "u-1", "7")
@@ -249,3 +250,12 @@ def test_events_of_cluster_scoped_objects_live_in_default() -> None:
     told = series(subject=NODE)
     assert key(told).namespace == "default"
     assert "namespace" not in CORE.new(told, "me", "host")["involvedObject"]
+
+
+@given(st.text(max_size=300), st.integers(1, 300))
+def test_every_event_has_a_name_that_servers_take_whatever_its_object_is_called(name: str, length: int) -> None:
+    for called in (name, "a" * length, "a." * length):
+        correlator = Correlator("me")
+        note(correlator, subject=Subject("v1", "Pod", "ns", called, "u"))
+        [series] = drain(correlator)
+        assert not subdomain(series.name, False)
