@@ -1,11 +1,14 @@
 """What the documents say about the repository is true: tables are current, links lead somewhere."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tools import pains
+from apinetlet.api import GENERATIONS
+from tools import pains, scenarios
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -20,6 +23,32 @@ def test_the_table_of_pains_is_the_one_that_the_marks_make() -> None:
 
 def test_every_pain_that_is_due_has_a_test() -> None:
     assert pains.PAINS.keys() - {proof.pain for proof in pains.proofs()} <= NOT_DUE
+
+
+def test_the_table_of_scenarios_is_the_one_that_the_names_make() -> None:
+    page = scenarios.PAGE.read_text()
+    assert scenarios.replaced(page, scenarios.table(list(scenarios.tellings()))) == page, (
+        "run tools/scenarios.py --write"
+    )
+
+
+def test_every_scenario_has_a_test_and_no_test_tells_one_that_is_not_there() -> None:
+    assert {one.scenario for one in scenarios.tellings()} == set(scenarios.scenarios())
+
+
+def test_every_scenario_is_told_in_both_generations_but_the_one_that_only_one_of_them_has() -> None:
+    """Asks pytest what it would run: a test that is not parametrized by generation tells of one."""
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly", "tests/scenarios"]
+    asked = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    told = {
+        (f"{kind.upper()}-{number}", generation)
+        for kind, number, generation in re.findall(
+            r"::test_(net|lb|nat|nic|vip)_(\d+)_\w+\[[^\]]*\b(onmetal|ironcore)\b", asked.stdout
+        )
+    }
+    assert {(scenario, name) for scenario in scenarios.scenarios() for name in GENERATIONS} - told == {
+        ("LB-4", "onmetal")
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
