@@ -11,7 +11,6 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import attrs
 import orjson
@@ -89,17 +88,13 @@ def restored(version: int, raw: bytes, said: bytes) -> Stored:
     )
 
 
-@attrs.define(eq=False)
+@attrs.frozen(eq=False)
 class Event:
-    """One change: ``old`` became ``new`` at ``version``; one of them may be absent.
-
-    ``lines`` keeps what was encoded for watchers, so that all of them share it.
-    """
+    """One change: ``old`` became ``new`` at ``version``; one of them may be absent."""
 
     version: int
     old: Stored | None
     new: Stored | None
-    lines: dict[Any, bytes] = attrs.field(factory=dict)
 
     @property
     def key(self) -> str:
@@ -107,15 +102,6 @@ class Event:
         found = self.new or self.old
         assert found is not None
         return found.key
-
-    @property
-    def last(self) -> bytes:
-        """The old object as a deletion shows it: its last state under the version of this event."""
-        cached = self.lines.get(None)
-        if cached is None:
-            assert self.old is not None
-            cached = self.lines[None] = stored(self.old.value, self.version).raw
-        return cached
 
 
 @attrs.define(eq=False)

@@ -32,8 +32,15 @@ def line(kind: str, document: bytes) -> bytes:
     return b'{"type":"' + kind.encode() + b'","object":' + document + b"}\n"
 
 
-def change_line(kind: Kind, event: Event, selection: Selection, form: Form) -> bytes | None:
-    """What a change looks like to a watcher; ``None`` if it does not concern it."""
+Shared: TypeAlias = dict[tuple[str, Form, str], bytes]
+"""What was encoded of one change."""
+
+
+def change_line(kind: Kind, event: Event, selection: Selection, form: Form, shared: Shared) -> bytes | None:
+    """What a change looks like to a watcher; ``None`` if it does not concern it.
+
+    ``shared`` spares encoding it once more for somebody who sees the same.
+    """
     old = kind.seen(event.old) if event.old is not None else None
     new = kind.seen(event.new) if event.new is not None else None
     was = old is not None and selection.matches(old)
@@ -42,15 +49,16 @@ def change_line(kind: Kind, event: Event, selection: Selection, form: Form) -> b
         return None
     change = "DELETED" if not is_ else "MODIFIED" if was else "ADDED"
     as_seen = (change, form, kind.resource.version)
-    cached = event.lines.get(as_seen)
+    cached = shared.get(as_seen)
     if cached is None:
         if is_:
             assert new is not None
             document = encoded(new, form)
         else:
-            last = event.last if old is event.old else stored(kind.seen(old).value, event.version).raw if old else b""
+            assert old is not None
+            last = stored(old.value, event.version).raw
             document = last if form is Form.WHOLE else metadata_only(orjson.loads(last))
-        cached = event.lines[as_seen] = line(change, document)
+        cached = shared[as_seen] = line(change, document)
     return cached
 
 
@@ -107,7 +115,7 @@ class Watcher:
     def replay(self, events: Iterable[Event]) -> None:
         """Start with what happened since; however much that is."""
         for event in events:
-            found = change_line(self.kind, event, self.selection, self.form)
+            found = change_line(self.kind, event, self.selection, self.form, {})
             if found is not None:
                 self._lines.append(found)
                 self._heard = event.version
@@ -212,8 +220,9 @@ class Watchers:
     def feed(self, events: Iterable[tuple[str, Event]]) -> None:
         """Tell of what was committed, by table."""
         for table, event in events:
+            shared: Shared = {}
             for (kind, selection, form), watchers in self._of_table.get(table, _NOBODY).items():
-                change = change_line(kind, event, selection, form)
+                change = change_line(kind, event, selection, form, shared)
                 if change is not None:
                     for watcher in watchers:
                         watcher.tell(event.version, change)
