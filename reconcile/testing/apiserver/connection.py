@@ -7,6 +7,7 @@ nobody else waits for it. Who answers, and for how long there are connections at
 
 import asyncio
 import gzip
+import logging
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from reconcile.testing.apiserver import messages
 from reconcile.testing.apiserver.content import BODY_LIMIT
 from reconcile.testing.apiserver.settings import HttpSettings
 
+_log = logging.getLogger(__name__)
 _NEVER: Final[Seconds] = float("inf")
 _LINGER: Final[Seconds] = 1.0
 """How long a client that still sends may take to read why it is refused."""
@@ -118,6 +120,11 @@ class Connection(asyncio.Protocol):
                     await self._answer(incoming)
                     if incoming.is_last or self._is_over:
                         break
+        except ConnectionFailed:
+            self.abort()
+        except Exception:  # a connection of many: the others go on
+            _log.exception("connection failed peer=%s", self._peer.address)
+            self.abort()
         finally:
             self._is_over = True
             self._leave()
@@ -224,9 +231,14 @@ class Connection(asyncio.Protocol):
         """Answer what is no request, and end."""
         if not self._ignores:
             self._ignores = self._is_over = True
-            if not self._waiting and self.stream is None:
+            if not self._waiting and self.stream is None and not self._transport.is_closing():
                 self._transport.write(messages.refusal(status))
             self._wake()
+
+    def _write(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            raise ConnectionFailed("the client has gone", sent=True)
+        self._transport.write(data)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -247,7 +259,7 @@ class Connection(asyncio.Protocol):
     async def _answer(self, incoming: _Incoming) -> None:
         request = incoming.request
         if request is None:
-            self._transport.write(messages.refusal(HTTPStatus.BAD_REQUEST))
+            self._write(messages.refusal(HTTPStatus.BAD_REQUEST))
             self._is_over = True
             return
         reply = await self._house.reply(request, self._peer)
@@ -274,7 +286,7 @@ class Connection(asyncio.Protocol):
         head = messages.head(response.status, headers, length=len(body), date=self._house.date(), close=close)
         if request.method == "HEAD":
             body = b""
-        self._transport.write(head + body)
+        self._write(head + body)
         if self._may_write is not None:
             await self._drained()
 
@@ -282,18 +294,16 @@ class Connection(asyncio.Protocol):
         """A body that goes on until its stream ends."""
         response = reply.response
         head = messages.head(response.status, response.headers, length=None, date=self._house.date(), close=close)
-        self._transport.write(head)
+        self._write(head)
         self.stream, stream.on_cut = stream, self.abort
         if self._is_over:
             stream.end()
         try:
             while data := await stream.read():
-                self._transport.write(messages.chunk(data))
+                self._write(messages.chunk(data))
                 if self._may_write is not None:
                     await self._drained()
-            self._transport.write(messages.LAST_CHUNK)
-        except ConnectionFailed:
-            self.abort()
+            self._write(messages.LAST_CHUNK)
         finally:
             self.stream = None
 
@@ -303,7 +313,7 @@ class Connection(asyncio.Protocol):
         if reply.reset_after:
             length = len(response.body) + 1
             head = messages.head(response.status, response.headers, length=length, date=self._house.date(), close=False)
-            self._transport.write(head + response.body[: reply.reset_after])
+            self._write(head + response.body[: reply.reset_after])
             await anyio.lowlevel.checkpoint()
         self._is_over = True
         self.abort()
