@@ -5,20 +5,19 @@ Reads as its decision table: gone, deleting, not ours, mapped. The interface and
 offered an address that is still in use.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from attrs import define, evolve, field
 
-from apinetlet import claims
 from apinetlet.api import Generation, apinet, networking
 from apinetlet.claims import Move
 from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
 from apinetlet.controllers.guarded import guarded
-from apinetlet.controllers.virtualip import TARGET, target_keys
-from apinetlet.origin import Origin, Origins
+from apinetlet.controllers.holdings import Holdings, Trouble, claimer
+from apinetlet.controllers.virtualip import target_keys
+from apinetlet.origin import Origin
 from apinetlet.translate import networkinterface as translate
 from apinetlet.translate.networkinterface import Wants
 from reconcile import (
@@ -38,7 +37,6 @@ from reconcile import (
 )
 from reconcile.core.clock import utc
 from reconcile.kube import finalizers
-from reconcile.kube.objects import BadObject
 
 KIND = "NetworkInterface"
 VIRTUAL_IP, PREFIX, NAMED = "virtual IP", "prefix", "named"
@@ -66,28 +64,22 @@ class NetworkInterfaceReconciler:
             return DONE
         return await self._map(nic)
 
+    @property
+    def _holdings(self) -> Holdings:
+        return Holdings(self.bridge, self.mapped)
+
     # -- ends ------------------------------------------------------------------------------------------------------
 
     async def _forget(self, key: ObjectKey) -> Result:
         self._told.pop(key, None)
-        held, vips = self._recorded(key), self._claimed(key)
-        if (held or vips) and await self.bridge.is_gone(self.mapped.source, key):
-            for one in held:
-                await self._release(one)
-            for vip in vips:
-                await self._unclaim(vip)
+        if self._holdings.of(key) and await self.bridge.is_gone(self.mapped.source, key):
+            await self._holdings.release_all(key)
         return DONE
 
     async def _finalize(self, nic: networking.NetworkInterface) -> Result:
         if not finalizers.has(nic, self.bridge.generation.finalizer(KIND)):
             return DONE
-        key, uid = nic.metadata.key, nic.metadata.uid
-        for one in self._recorded(key):
-            if (origin := self._origins.of(one.metadata)) and origin.uid == uid:
-                await self._release(one)
-        for vip in self._claimed(key):
-            if (holder := _holder(vip)) and holder.uid == uid:
-                await self._unclaim(vip)
+        await self._holdings.release_all(nic.metadata.key, uid=nic.metadata.uid)
         await self.bridge.let_go(self.mapped, nic)
         return DONE
 
@@ -98,7 +90,7 @@ class NetworkInterfaceReconciler:
         held = await self.bridge.hold(self.mapped, nic)
         is_new, nic = held is not nic, held
         target = await self._target(nic)
-        await self._release_others(nic, target)
+        await self._holdings.release_others(nic, target)
         wants = Wants(None, None)
         with trouble.aside():
             wants = evolve(wants, public_ips=await self._public_ips(nic))
@@ -106,17 +98,18 @@ class NetworkInterfaceReconciler:
             wants = evolve(wants, prefixes=translate.prefixes(nic, self._prefix_of(nic)))
         target = await self._update(nic, target, wants, trouble)
         with trouble.aside():
-            await self._unclaim_others(nic)
+            await self._holdings.unclaim_others(nic)
         await self._report(nic, target, is_new=is_new)
         trouble.end()
         return DONE
 
     async def _target(self, nic: networking.NetworkInterface) -> apinet.NetworkInterface | None:
         """The interface that the provider ID names, if it is ours or may become ours."""
+        origins = self.bridge.origins(KIND)
         uid = translate.named(nic, generation=self.bridge.generation, namespace=self.bridge.namespace)
         for found in self.bridge.apinet.store(self.bridge.kinds.apinet_network_interface).by(UID, uid) if uid else ():
-            holder = self._origins.of(found.metadata)
-            match await self._move(holder, nic, wanted=True, adoptable=not found.metadata.is_deleting):
+            holder = origins.of(found.metadata)
+            match await self._holdings.move(holder, nic, wanted=True, adoptable=not found.metadata.is_deleting):
                 case Move.USE | Move.ADOPT:
                     return found
                 case Move.WAIT:
@@ -129,8 +122,8 @@ class NetworkInterfaceReconciler:
         vip = bridge.source.store(bridge.kinds.virtual_ip).get(ObjectKey(nic.metadata.namespace, name))
         if vip is None or not translate.is_usable(vip, nic, bridge.generation):
             return ()
-        holder = _holder(vip)
-        match await self._move(holder, nic, wanted=True, adoptable=bridge.eligibility.admits(vip.metadata)):
+        holder = claimer(vip)
+        match await self._holdings.move(holder, nic, wanted=True, adoptable=bridge.eligibility.admits(vip.metadata)):
             case Move.USE:
                 return translate.addresses(vip)
             case Move.ADOPT:
@@ -147,14 +140,15 @@ class NetworkInterfaceReconciler:
         nic: networking.NetworkInterface,
         target: apinet.NetworkInterface | None,
         wants: Wants,
-        trouble: "Trouble",
+        trouble: Trouble,
     ) -> apinet.NetworkInterface | None:
         """The interface, claimed and with all it should have. An address that it cannot have delays nothing else."""
         if target is None or target.metadata.is_deleting:
             return target
+        origins = self.bridge.origins(KIND)
         try:
             try:
-                return await self.bridge.apinet.patch(target, translate.target(target, nic, wants, self._origins))
+                return await self.bridge.apinet.patch(target, translate.target(target, nic, wants, origins))
             except (NotFound, Conflict):
                 raise
             except KubeError as error:
@@ -162,7 +156,7 @@ class NetworkInterfaceReconciler:
                     raise
                 trouble.add(error)
                 self.bridge.warn(nic, "PatchRefused", f"the api-net cluster refuses what the interface needs: {error}")
-            without = translate.target(target, nic, evolve(wants, public_ips=None), self._origins)
+            without = translate.target(target, nic, evolve(wants, public_ips=None), origins)
             return await self.bridge.apinet.patch(target, without)
         except NotFound:
             return None
@@ -182,100 +176,12 @@ class NetworkInterfaceReconciler:
             what = f"there is no interface for {provider_id} yet" if provider_id else "there is no provider ID yet"
             self.bridge.events.event(nic, "Normal", "NotYetAttached", what)
 
-    # -- claims ----------------------------------------------------------------------------------------------------
-
-    async def _release_others(self, nic: networking.NetworkInterface, target: apinet.NetworkInterface | None) -> None:
-        """Let go of every interface that is not the one that the provider ID names."""
-        for one in self._recorded(nic.metadata.key):
-            if target is not None and one.metadata.uid == target.metadata.uid:
-                continue
-            if await self._move(self._origins.of(one.metadata), nic, wanted=False) is Move.RELEASE:
-                await self._release(one)
-
-    async def _unclaim_others(self, nic: networking.NetworkInterface) -> None:
-        """Let go of every VirtualIP that is not the one it wants."""
-        for vip in self._claimed(nic.metadata.key):
-            if vip.metadata.name == translate.virtual_ip(nic):
-                continue
-            if await self._move(_holder(vip), nic, wanted=False) is Move.RELEASE:
-                await self._unclaim(vip)
-
-    async def _move(
-        self, holder: Origin | None, nic: networking.NetworkInterface, *, wanted: bool, adoptable: bool = True
-    ) -> Move:
-        move = claims.move(holder, nic.metadata, wanted=wanted, adoptable=adoptable)
-        if move is not Move.ASK or holder is None:
-            return move
-        return claims.after_asking(lives=await self._lives(holder), wanted=wanted, adoptable=adoptable)
-
-    async def _lives(self, holder: Origin) -> bool:
-        """Whether the interface that holds something is there. Only its end needs the word of the server."""
-        if not self.bridge.eligibility.watches(holder.namespace):
-            return True
-        known = self.bridge.source.store(self.mapped.source).meta(holder.key)
-        if known is not None and known.uid == holder.uid:
-            return True
-        return await self.bridge.live_uid(self.mapped.source, holder.key) == holder.uid
-
-    async def _release(self, found: apinet.NetworkInterface) -> None:
-        with suppress(NotFound):  # then it is gone, and its addresses with it
-            await self.bridge.apinet.patch(found, translate.release(found, self._origins))
-
-    async def _unclaim(self, vip: networking.VirtualIP) -> None:
-        if vip.metadata.is_deleting or not self.bridge.eligibility.admits(vip.metadata):
-            return
-        with suppress(NotFound):  # then nobody can claim it any more
-            await self.bridge.source.patch(vip, translate.unclaim(vip))
-
     def _tell_holder(self, nic: networking.NetworkInterface, what: str, holder: Origin | None) -> None:
         self.bridge.warn(nic, "ClaimedByOther", f"{what} belongs to interface {holder.key if holder else ''}")
-
-    # -- lookups ---------------------------------------------------------------------------------------------------
-
-    @property
-    def _origins(self) -> Origins:
-        return self.bridge.origins(KIND)
-
-    def _recorded(self, key: ObjectKey) -> list[apinet.NetworkInterface]:
-        return self.bridge.made_for(self.bridge.kinds.apinet_network_interface, key)
-
-    def _claimed(self, key: ObjectKey) -> list[networking.VirtualIP]:
-        return self.bridge.source.store(self.bridge.kinds.virtual_ip).by(TARGET, key)
 
     def _prefix_of(self, nic: networking.NetworkInterface) -> Callable[[str], Any]:
         store = self.bridge.source.store(self.bridge.kinds.prefix)
         return lambda name: store.get(ObjectKey(nic.metadata.namespace, name))
-
-
-@define
-class Trouble:
-    """What went wrong in parts of a pass. The other parts go on; at the end all of it is raised."""
-
-    errors: list[Exception] = field(factory=list)
-
-    def add(self, error: Exception) -> None:
-        self.errors.append(error)
-
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Put an error of this part aside."""
-        try:
-            yield
-        except (KubeError, BadObject) as error:
-            self.add(error)
-
-    def end(self) -> None:
-        """Raise what there is: one error as itself."""
-        if len(self.errors) == 1:
-            raise self.errors[0]
-        if self.errors:
-            raise ExceptionGroup("several parts of the interface failed", self.errors)
-
-
-def _holder(vip: networking.VirtualIP) -> Origin | None:
-    """The interface that has claimed ``vip``."""
-    target = vip.spec.target_ref
-    return None if target is None or not target.uid else Origin(vip.metadata.namespace, target.name, target.uid)
 
 
 # -- watches -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from apinetlet.api import apinet, networking
-from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
+from apinetlet.controllers.bridge import Bridge, Mapped, is_about, is_refusal
 from apinetlet.controllers.guarded import guarded
 from apinetlet.translate import virtualip as translate
 from reconcile import (
@@ -107,10 +107,11 @@ class VirtualIPReconciler:
         resource = next((one for one in claiming if (one.group, one.plural) == (claim.group, claim.resource)), None)
         if resource is None:
             return True
+        key = ObjectKey(bridge.namespace, claim.name)
         try:
-            holder = await bridge.apinet.client.get(resource, ObjectKey(bridge.namespace, claim.name))
-        except NotFound:
-            return False
+            holder = await bridge.apinet.client.get(resource, key)
+        except NotFound as error:
+            return not is_about(error, key)  # a server that lacks the kind says nothing about the object
         return bool(holder.metadata.uid == claim.uid)
 
 
