@@ -17,6 +17,7 @@ from typing import Any, Final
 from reconcile.testing.apiserver import discovery
 from reconcile.testing.apiserver.published import DATA
 from reconcile.testing.envtest import ControlPlane
+from tools.proto import pack_messages
 
 Json = dict[str, Any]
 FACTS: Final = Path(__file__).parent / "envtest" / "kubernetes"
@@ -38,6 +39,7 @@ def main() -> None:
     data["columns"] = facts["columns"]
     DATA.parent.mkdir(exist_ok=True)
     DATA.write_bytes(zlib.compress(json.dumps(data, separators=(",", ":"), sort_keys=True).encode(), 9))
+    pack_messages(FACTS, facts["structs"])
 
 
 def _run(*command: str) -> bytes:
@@ -96,7 +98,7 @@ def _bare(value: Any) -> Any:
 def _go(facts: Json) -> Json:
     """The facts of one struct, without what the schema says too."""
     types = {name: text.lstrip("*") for name, text in facts.get("types", {}).items()}
-    defaults = {name: value for name, value in facts.get("defaults", {}).items() if name != "timeAdded"}
+    defaults = {name: value for name, value in facts.get("defaults", {}).items() if name not in _CONDITIONAL}
     found = {
         "always": facts.get("always"),
         "omits": facts.get("omits"),
@@ -104,6 +106,10 @@ def _go(facts: Json) -> Json:
         "defaults": defaults,
     }
     return {name: value for name, value in found.items() if value}
+
+
+_CONDITIONAL: Final = ("timeAdded", "policyTypes")
+"""Defaults that only look as if they hung on nothing."""
 
 
 if __name__ == "__main__":

@@ -6,15 +6,16 @@ Pure. Source of rules and texts: apiserver, ``endpoints/handlers/negotiation`` a
 import enum
 from typing import Any, Final
 
+import attrs
 import orjson
 
 from reconcile.kube.request import HttpRequest, HttpResponse
+from reconcile.testing.apiserver import goyaml
 from reconcile.testing.apiserver.failure import (
     Document,
     bad_request,
     go_value,
     not_acceptable,
-    not_implemented,
     too_large,
     unsupported_media_type,
 )
@@ -35,35 +36,57 @@ class Form(enum.Enum):
 
     WHOLE = "whole"
     METADATA = "PartialObjectMetadata"
+    TABLE = "Table"
+
+
+@attrs.frozen
+class Wanted:
+    """What a client accepts best: a media type, and a form in it."""
+
+    media: str = JSON
+    form: Form = Form.WHOLE
+
+
+_FORMS: Final = {
+    "": Form.WHOLE,
+    "PartialObjectMetadata": Form.METADATA,
+    "PartialObjectMetadataList": Form.METADATA,
+    "Table": Form.TABLE,
+}
 
 
 def form(request: HttpRequest, *, custom: bool, streams: bool = False) -> Form:
-    """Which form the client accepts, first one first. ``streams``: the path can be watched.
+    """Which form objects are to be read in; a table is made of whole ones.
 
     Raises:
-        Failure: 406 when there is none; 501 for a form that the real server has and this one has not.
+        Failure: 406 when there is none.
     """
-    missing = ""
+    found = wanted(request, custom=custom, streams=streams).form
+    return Form.WHOLE if found is Form.TABLE else found
+
+
+def wanted(request: HttpRequest, *, custom: bool, streams: bool = False) -> Wanted:
+    """What the client accepts, first one first. ``streams``: the path can be watched.
+
+    Raises:
+        Failure: 406 when there is nothing.
+    """
     for clause in (request.headers.get("accept") or "*/*").split(","):
         media, *parameters = (part.strip() for part in clause.split(";"))
         named = dict(parameter.partition("=")[::2] for parameter in parameters)
-        if media not in (JSON, "*/*", "application/*", YAML, PROTOBUF, CBOR):
-            continue
-        if media in (YAML, PROTOBUF) and not (media == PROTOBUF and custom):
-            missing = missing or f"answers in {media}"
-            continue
-        if media in (CBOR, PROTOBUF):
-            continue
+        if media in ("*/*", "application/*"):
+            media = JSON
         kind = named.get("as", "")
-        if not kind:
-            return Form.WHOLE
-        if named.get("g") == "meta.k8s.io" and named.get("v") == "v1":
-            if kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
-                return Form.METADATA
-            if kind == "Table":
-                missing = missing or "answers as Table"
-    if missing:
-        raise not_implemented(missing)
+        found = _FORMS.get(kind)
+        if media not in _OFFERS or found is None:
+            continue
+        if kind and (named.get("g") != "meta.k8s.io" or named.get("v") not in ("v1", "v1beta1")):
+            continue
+        if media == PROTOBUF and (found is Form.TABLE or (custom and found is Form.WHOLE)):
+            continue
+        if media == YAML and streams and request.flag("watch"):
+            continue
+        return Wanted(media, found)
     offers: tuple[str, ...] = _OFFERS
     if not custom and request.method == "GET" and streams:
         offers += (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
@@ -74,14 +97,25 @@ def body(request: HttpRequest, *, custom: bool) -> Any:
     """What a request carries, whatever it is.
 
     Raises:
-        Failure: 413, 415 or 400; 501 for protobuf.
+        Failure: 413, 415 or 400.
     """
     media = request.headers.get("content-type", "").partition(";")[0].strip() or JSON
     if media == PROTOBUF and not custom:
-        raise not_implemented(f"bodies in {PROTOBUF}")
+        return _opened(request.body)
     if media not in (JSON, YAML):
         raise unsupported_media_type(_OFFERS, routed=False)
     return parse(request.body, yaml=media == YAML)
+
+
+def _opened(raw: bytes) -> Document:
+    if len(raw) > BODY_LIMIT:
+        raise too_large(f"limit is {BODY_LIMIT}")
+    from reconcile.testing.apiserver import published, wire
+
+    try:
+        return wire.opened(raw, published.definition)
+    except wire.Malformed as error:
+        raise bad_request(str(error)) from error
 
 
 def document(raw: bytes, *, yaml: bool = False) -> Document:
@@ -107,15 +141,16 @@ def parse(raw: bytes, *, yaml: bool = False) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
+        # bytes that are no text are a sign of their own
+        readable = raw.decode(errors="replace").encode()
+        if readable != raw:
+            return parse(readable, yaml=yaml)
         if not yaml:
             raise bad_request(json_error(raw) or str(error)) from error
-    import yaml as pyyaml
-
     try:
-        value = pyyaml.load(raw, Loader=getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader))  # noqa: S506 - safe ones
-        return orjson.loads(orjson.dumps(value))
-    except (pyyaml.YAMLError, orjson.JSONEncodeError, orjson.JSONDecodeError, RecursionError) as error:
-        raise bad_request(f"error converting YAML to JSON: {error}") from error
+        return goyaml.load(raw)[0]
+    except goyaml.BadYaml as error:
+        raise bad_request(str(error)) from error
 
 
 def misfit(value: Any, go_type: str, field: str = "") -> str:

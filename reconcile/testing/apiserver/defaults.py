@@ -188,9 +188,8 @@ def _persistent_volume(document: Document) -> None:
 
 def _network_policy(document: Document) -> None:
     spec = document["spec"]
-    if spec.get("policyTypes") == ["Ingress"] and spec.get("egress"):
-        # by default: nobody who names types and has rules for others leaves them out
-        spec["policyTypes"] = ["Ingress", "Egress"]
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
 
 
 _UP: Final = (

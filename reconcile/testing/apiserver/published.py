@@ -72,6 +72,18 @@ def definition_names() -> Mapping[tuple[str, str, str], str]:
     }
 
 
+_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_OPTIONS: Final = ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions")
+
+
+def definition(api_version: str, kind: str) -> str:
+    """The name of the schema of what says it is of this version and kind; "" if there is none."""
+    group, _, version = api_version.rpartition("/")
+    if group == "meta.k8s.io" or kind in _OPTIONS:
+        return _META + kind
+    return definition_names().get((group, version, kind), "")
+
+
 @functools.cache
 def _reader() -> GoReader:
     return GoReader(definitions())

@@ -12,6 +12,7 @@ import attrs
 
 from reconcile.testing.apiserver import fields as fieldsets
 from reconcile.testing.apiserver import managers as managing
+from reconcile.testing.apiserver.cells import selector_text
 from reconcile.testing.apiserver.failure import Document, Failure, Fault, internal, invalid_value
 from reconcile.testing.apiserver.fields import MEMBER, FieldSet, of_paths
 from reconcile.testing.apiserver.gotext import go_plain
@@ -137,6 +138,8 @@ def faults(paths: ScalePaths, document: Document, *, status_only: bool = False) 
 def _scale(paths: ScalePaths, document: Document) -> tuple[Document, bool]:
     replicas, seen = (_number(document, path) for path in (paths.spec, paths.status))
     selector = _at(document, paths.selector) if paths.selector else None
+    if isinstance(selector, dict):
+        selector = selector_text(selector)
     metadata = document["metadata"]
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     status = {"replicas": seen or 0, **({"selector": selector} if selector else {})}

@@ -42,6 +42,7 @@ type Struct struct {
 	Omits    []string                   `json:"omits,omitempty"`
 	Types    map[string]string          `json:"types,omitempty"`
 	Defaults map[string]json.RawMessage `json:"defaults,omitempty"`
+	Numbers  map[string]string          `json:"numbers,omitempty"` // of protobuf fields: their names in JSON, "" if inline
 }
 
 var scalars = map[reflect.Type]bool{
@@ -104,8 +105,9 @@ func describe(t reflect.Type) {
 	if found[name] != nil {
 		return
 	}
-	facts := &Struct{Always: map[string]json.RawMessage{}, Types: map[string]string{}, Defaults: map[string]json.RawMessage{}}
+	facts := &Struct{Numbers: map[string]string{}, Always: map[string]json.RawMessage{}, Types: map[string]string{}, Defaults: map[string]json.RawMessage{}}
 	found[name] = facts
+	number(t, facts)
 	for _, f := range fields(t, nil) {
 		facts.Types[f.name] = f.typ.String()
 		byValue := f.typ.Kind() != reflect.Pointer && f.typ.Kind() != reflect.Slice && f.typ.Kind() != reflect.Map
@@ -123,6 +125,24 @@ func describe(t reflect.Type) {
 			facts.Always[f.name] = raw
 		}
 		describe(f.typ)
+	}
+}
+
+// number notes the protobuf fields of a struct, and describes the structs that lie inline in it.
+func number(t reflect.Type, facts *Struct) {
+	for i := 0; i < t.NumField(); i++ {
+		f := t.Field(i)
+		parts := strings.Split(f.Tag.Get("protobuf"), ",")
+		if len(parts) < 2 {
+			continue
+		}
+		name := strings.Split(f.Tag.Get("json"), ",")
+		if len(name) > 1 && name[1] == "inline" || name[0] == "" {
+			facts.Numbers[parts[1]] = ""
+			describe(f.Type)
+		} else {
+			facts.Numbers[parts[1]] = name[0]
+		}
 	}
 }
 
