@@ -23,6 +23,7 @@ _TIME: Final = re.compile(r"20(?:2[4-9]|[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)
 _GENERATED: Final = re.compile(r"[bcdfghjklmnpqrstvwxz2456789]{5}")
 _ADDRESS: Final = re.compile(r"\b10\.0\.0\.\d{1,3}\b")
 _NUMBER: Final = re.compile(r"\b\d+\b")
+_AGE: Final = re.compile(r"\d+s")
 _QUOTED: Final = re.compile(r'"\{(?:[^"\\]|\\.)*\}"')
 _RUN: Final = re.compile(r"(.)\1{39,}")
 _CURRENT: Final = re.compile(r"(current: )\d+|(too old resource version: \d+ \()\d+")
@@ -147,6 +148,8 @@ class _Reader:
             if field == "metadata" and value.get("continue"):
                 value = {**value, "continue": self.token(value["continue"])}
             return {self.text(name): self.value(one, name) for name, one in value.items()}
+        if field == "cells" and isinstance(value, list):
+            value = ["<age>" if isinstance(one, str) and _AGE.fullmatch(one) else one for one in value]
         if isinstance(value, list):
             items = [self.value(one) for one in value]
             if field == "columnDefinitions":

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from reconcile.kube.request import HttpRequest
-from reconcile.testing.apiserver import content, going, times
+from reconcile.testing.apiserver import content, going, goyaml, published, times
 from reconcile.testing.apiserver.content import misfit
 from reconcile.testing.apiserver.failure import (
     Document,
@@ -41,8 +41,11 @@ def body(request: HttpRequest, kind: Kind) -> Document:
     except Failure as failure:
         if failure.code != 400:
             raise
-        why = f"couldn't get version/kind; json parse error: {failure}"
+        is_yaml = str(failure).startswith(("yaml: ", "json: unsupported"))
+        why = str(failure) if is_yaml else f"couldn't get version/kind; json parse error: {failure}"
         raise _unrecognized(kind, why, request.body) from failure
+    if value is None:
+        value = {}
     if not isinstance(value, dict):
         why = f"couldn't get version/kind; json parse error: {misfit(value, _STRUCT)}"
         raise _unrecognized(kind, why, request.body)
@@ -53,6 +56,32 @@ def body(request: HttpRequest, kind: Kind) -> Document:
     check_kind(kind, value)
     check_types(kind, value)
     return value
+
+
+def options(request: HttpRequest) -> Document:
+    """The options that come with a deletion; nothing if there is no body.
+
+    Raises:
+        Failure: 413, 415 or 400.
+    """
+    if not request.body:
+        return {}
+    try:
+        value = content.body(request, custom=False)
+    except Failure as failure:
+        if failure.code != 400:
+            raise
+        raise bad_request(f"couldn't get version/kind; json parse error: {failure}") from failure
+    if not isinstance(value, dict):
+        raise bad_request(f"couldn't get version/kind; json parse error: {misfit(value, _STRUCT)}")
+    name, version = value.get("kind") or "DeleteOptions", value.get("apiVersion") or "v1"
+    if name != "DeleteOptions":
+        raise bad_request(_unregistered(str(name), str(version)))
+    return value
+
+
+def _unregistered(kind: str, version: str) -> str:
+    return f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
 
 
 def _unrecognized(kind: Kind, why: str, raw: bytes) -> Failure:
@@ -79,25 +108,27 @@ def check_kind(kind: Kind, document: Document) -> None:
     if not isinstance(version, str) or not isinstance(name, str):
         wrong = version if not isinstance(version, str) else name
         raise bad_request(f"couldn't get version/kind; json parse error: {misfit(wrong, 'string')}")
-    if version and version != expected.api_version:
-        if kind.custom:
-            raise bad_request(
-                f"the API version in the data ({version}) does not match the expected API version "
-                f"({expected.api_version})"
-            )
-        raise _cannot_handle(
-            kind,
-            name or expected.kind,
-            version.rpartition("/")[2],
-            f'no kind "{name or expected.kind}" is registered for version "{version}" in scheme '
-            '"pkg/runtime/scheme.go:111"',
+    if kind.custom and version and version != expected.api_version:
+        raise bad_request(
+            f"the API version in the data ({version}) does not match the expected API version ({expected.api_version})"
         )
-    if name and name != expected.kind:
-        if kind.custom:
-            raise wrong_kind(kind, document)
-        group = expected.group or "core"
-        why = f"converting ({expected.version}.{name}) to ({group}.{expected.kind}): unknown conversion"
-        raise _cannot_handle(kind, name, expected.version, why)
+    if kind.custom and name and name != expected.kind:
+        raise wrong_kind(kind, document)
+    if not kind.custom and (why := _kind_problem(kind, version, name)):
+        in_version = (version or expected.version).rpartition("/")[2]
+        raise _cannot_handle(kind, name or expected.kind, in_version, why)
+
+
+def _kind_problem(kind: Kind, version: str, name: str) -> str:
+    """What Go says of a body that is to become an object of a built-in kind; "" if it is one."""
+    expected = kind.resource
+    version, name = version or expected.api_version, name or expected.kind
+    if (version, name) == (expected.api_version, expected.kind):
+        return ""
+    group, _, plain = version.rpartition("/")
+    if (group, plain, name) not in published.definition_names():
+        return _unregistered(name, version)
+    return f"converting ({plain}.{name}) to ({expected.group or 'core'}.{expected.kind}): unknown conversion"
 
 
 def _cannot_handle(kind: Kind, name: str, version: str, why: str) -> Failure:
@@ -115,18 +146,50 @@ def check_types(kind: Kind, document: Document) -> None:
         raise _cannot_handle(kind, kind.resource.kind, kind.resource.version, problem)
 
 
-def check_patched(kind: Kind, document: Document, blame: Blame) -> None:
+def check_patched(kind: Kind, document: Document, blame: Blame, *, converts: bool = False) -> None:
     """The same for what a patch made of a document; ``blame`` says how the answer shows it.
+
+    ``converts``: what came of the patch is converted, field by field, and never was JSON.
 
     Raises:
         Failure: 422, for the patch is to blame.
     """
-    problem = type_problem(kind, document)
+    if converts:
+        problem = _inconvertible(kind.schema, document) or type_problem(kind, document)
+    else:
+        problem = type_problem(kind, document)
+    version, name = str(document.get("apiVersion") or ""), str(document.get("kind") or "")
+    if not problem and not kind.custom and not converts:
+        problem = _kind_problem(kind, version, name)
     if problem:
         raise _bad_patch(blame(document), problem)
-    head = kind.resource.api_version, kind.resource.kind
-    if kind.custom and (document.get("apiVersion"), document.get("kind")) != head:
+    if kind.custom and (version, name) != (kind.resource.api_version, kind.resource.kind):
         raise wrong_kind(kind, document)
+
+
+def _inconvertible(schema: Schema, value: Any) -> str:
+    """The first value that Go cannot convert into the type of its field; "" if there is none."""
+    if value is None or schema.rules.get("format") in (times.TIME, times.MICRO_TIME, "quantity", "int-or-string"):
+        return ""
+    if schema.type == "object":
+        if not isinstance(value, dict):
+            what = "struct from:" if schema.fields else "map from"
+            return f"cannot restore {what} {_GO_NAMES.get(type(value), 'slice')}"
+        children = ((schema.child(name), one) for name, one in value.items() if name != "metadata")
+        return next((why for child, one in children if child is not None and (why := _inconvertible(child, one))), "")
+    if schema.type == "array":
+        if not isinstance(value, list):
+            return f"cannot restore slice from {_GO_NAMES.get(type(value), 'map')}"
+        return next(
+            (why for one in value if schema.items is not None and (why := _inconvertible(schema.items, one))), ""
+        )
+    wanted = _GO_TYPES.get(schema.type)
+    if wanted is None or (isinstance(value, wanted[1]) and isinstance(value, bool) is (wanted[1] is bool)):
+        return ""
+    return f"cannot convert {_GO_NAMES.get(type(value), 'map[string]interface {}')} to {wanted[0]}"
+
+
+_GO_NAMES = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}
 
 
 def _bad_patch(shown: str, problem: str) -> Failure:
@@ -148,6 +211,41 @@ def wrong_kind(kind: Kind, document: Document) -> Failure:
         faults.append(invalid_value("apiVersion", version, f"must be {kind.resource.api_version}"))
     group = str(version).rpartition("/")[0]
     return invalid(GroupName(group, str(name)), (document.get("metadata") or {}).get("name") or "", faults)
+
+
+def configuration(raw: bytes, *, strict: bool) -> Document:
+    """The body of an apply.
+
+    Raises:
+        Failure: 413 or 400; a key that is set twice is one if ``strict``.
+    """
+    try:
+        value = content.parse(raw, yaml=True)
+    except Failure as failure:
+        if failure.code != 400:
+            raise
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {failure}") from failure
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        why = misfit(value, "map[string]interface {}")
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
+    if strict and (again := repeated(raw, of_yaml=True, strict=True)):
+        raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {again[0]}")
+    return value
+
+
+def repeated(raw: bytes, *, of_yaml: bool, strict: bool) -> list[str]:
+    """What is to be said of fields that a body sets twice."""
+    if not of_yaml:
+        return [f'duplicate field "{name}"' for name in twice(raw)]
+    if raw.lstrip().startswith(b"{") and not twice(raw):
+        return []
+    try:
+        found = goyaml.load(raw)[1]
+    except goyaml.BadYaml:
+        return []
+    return ["yaml: unmarshal errors:" + "".join(f"\n  {one}" for one in found)] if strict and found else found
 
 
 def strict_failure(kind: Kind, problems: list[str], shown: str | None) -> Failure:

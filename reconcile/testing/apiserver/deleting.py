@@ -32,7 +32,7 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
     session.ask_before_delete(kind, old)
     new = {**old, "metadata": dict(metas.of(old))}
     metadata = metas.of(new)
-    grace = _grace(session, kind, metadata, options)
+    grace = _grace(session, kind, new, options)
     if grace is None:
         return Result(old, changed=False)
     if kind.strategy.mark is not None and not metadata.get("deletionTimestamp"):
@@ -42,7 +42,7 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
     if finalizers:
         metadata["finalizers"] = finalizers
     stays = bool(finalizers) or grace > 0 or (kind.strategy.remains is not None and kind.strategy.remains(new))
-    if not stays:
+    if not stays and kind.strategy.grace is None:
         return Result(session.finish(kind, found, old), gone=True)
     if not metas.of(old).get("deletionTimestamp"):
         if metadata.get("generation") and kind.strategy.mark is None:
@@ -50,6 +50,10 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
         metadata["deletionTimestamp"] = timestamp(_moment(session.time) + dt.timedelta(seconds=grace))
     if kind.strategy.mark is None:
         metadata["deletionGracePeriodSeconds"] = grace
+    if not stays:
+        # such a kind is told of its deletion even if no time is left
+        session.store(kind, new, old)
+        return Result(session.finish(kind, found, new), gone=True)
     if new == old:
         return Result(old, changed=False)
     return Result(session.store(kind, new, old))
@@ -66,6 +70,12 @@ def delete_all(session: Session, kind: Kind, selection: Selection, options: Dele
 
 
 def _check(kind: Kind, found: Stored, options: DeleteOptions) -> None:
+    if kind.strategy.mark is not None:
+        for name, asked, live in (("UID", options.uid, found.uid), ("ResourceVersion", options.version, found.version)):
+            if asked and asked != str(live):
+                why = f"Precondition failed: {name} in precondition: {asked}, {name} in object meta: {live}"
+                raise conflict(kind.group_resource, found.name, why)
+        return
     subject = GroupName(kind.resource.group, kind.resource.kind)
     if options.uid and options.uid != found.uid:
         why = (
@@ -81,19 +91,18 @@ def _check(kind: Kind, found: Stored, options: DeleteOptions) -> None:
         raise conflict(subject, found.name, why)
 
 
-def _grace(session: Session, kind: Kind, metadata: Document, options: DeleteOptions) -> int | None:
+def _grace(session: Session, kind: Kind, document: Document, options: DeleteOptions) -> int | None:
     """Seconds the object still has; ``None`` when it is being deleted already and has no more time than asked for."""
-    if kind.strategy.grace_seconds is None:
+    if kind.strategy.grace is None:
         return 0
-    asked = options.grace_seconds
-    if asked is not None and asked < 0:
-        asked = 1
+    asked = kind.strategy.grace(document, options.grace_seconds)
+    metadata = metas.of(document)
     if not metadata.get("deletionTimestamp"):
-        return kind.strategy.grace_seconds if asked is None else asked
+        return asked
     left = metadata.get("deletionGracePeriodSeconds") or 0
     if not left:
         return 0
-    if asked is None or asked >= left:
+    if asked >= left:
         return None
     moved = _moment(metadata["deletionTimestamp"]) - dt.timedelta(seconds=left - asked)
     now = _moment(session.time)

@@ -147,7 +147,8 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 }
 
 _PARTICULAR: Final[Mapping[str, Mapping[str, Any]]] = {
-    "namespaces": {"main_keeps": ("status", "spec"), "mark": rules.mark_namespace, "remains": rules.namespace_remains},
+    "namespaces": {"mark": rules.mark_namespace, "remains": rules.namespace_remains},
+    "pods": {"grace": pods.grace},
     "nodes": {"main_keeps": ()},  # a node may come with a status: its hook sees to the rest
 }
 
@@ -163,7 +164,10 @@ _BEGINNINGS: Final[Mapping[str, Hook]] = {
 
 _HOOKS: Final[Mapping[str, Hooks]] = {
     "namespaces": Hooks(
-        default=rules.label_namespace, allocate=rules.begin_namespace, before_delete=rules.protect_namespace
+        default=rules.label_namespace,
+        allocate=rules.begin_namespace,
+        validate=rules.judge_namespace,
+        before_delete=rules.protect_namespace,
     ),
     "configmaps": Hooks(validate=rules.judge_config_map),
     "secrets": Hooks(default=rules.encode_string_data, validate=rules.judge_secret),

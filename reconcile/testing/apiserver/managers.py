@@ -21,6 +21,7 @@ MAX_UPDATERS = 10
 """Entries of operation Update an object keeps; older ones are merged into one."""
 BEFORE_FIRST_APPLY = "before-first-apply"
 _ANCIENT = "ancient-changes"
+_FORMS = ("f:", "k:", "v:", "i:", ".")
 
 
 @attrs.frozen
@@ -98,8 +99,13 @@ def decode(entries: Iterable[Mapping[str, Any]] | None) -> dict[Manager, Owned]:
             version if operation == UPDATE else "",
             entry.get("subresource") or "",
         )
-        managers[manager] = Owned(entry.get("fieldsV1") or EMPTY, version, entry.get("time"))
+        managers[manager] = Owned(_known(entry.get("fieldsV1") or EMPTY), version, entry.get("time"))
     return managers
+
+
+def _known(fields: FieldSet) -> FieldSet:
+    """Without elements of a form that nobody knows yet: those are passed over."""
+    return {element: child for element, child in fields.items() if element[:2] in _FORMS}
 
 
 def encode(managers: Managers) -> list[Document]:
@@ -107,7 +113,7 @@ def encode(managers: Managers) -> list[Document]:
     order = sorted(managers.items(), key=lambda pair: _order(*pair))
     return [
         {
-            "manager": manager.name,
+            **({"manager": manager.name} if manager.name else {}),
             "operation": manager.operation,
             "apiVersion": owned.api_version,
             **({"time": owned.time} if owned.time else {}),

@@ -78,8 +78,8 @@ def same_owners(document: Document) -> list[str]:
     uids = ", ".join(dict.fromkeys(again))
     return [
         (
-            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
-            f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}"
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and "
+            f"may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}"
         )
     ]
 
@@ -190,6 +190,7 @@ def _text_faults(metadata: Document) -> Iterator[Fault]:
     if size > _ANNOTATIONS_LIMIT:
         yield too_long("metadata.annotations", f"may not be more than {_ANNOTATIONS_LIMIT} bytes")
     yield from _owner_faults(metadata.get("ownerReferences") or [])
+    yield from _manager_faults(metadata.get("managedFields") or [])
 
 
 def _owner_faults(owners: list[Document]) -> Iterator[Fault]:
@@ -215,6 +216,14 @@ def _owner_faults(owners: list[Document]) -> Iterator[Fault]:
                 )
             else:
                 controller = current
+
+
+def _manager_faults(entries: list[Document]) -> Iterator[Fault]:
+    for index, entry in enumerate(entries):
+        if len((entry.get("manager") or "").encode()) > FIELD_MANAGER_LIMIT:
+            yield too_long(
+                f"metadata.managedFields[{index}].manager", f"may not be more than {FIELD_MANAGER_LIMIT} bytes"
+            )
 
 
 def _finalizer_faults(finalizers: list[str]) -> Iterator[Fault]:

@@ -112,6 +112,16 @@ def judge(write: Write) -> Iterator[Fault]:
 
 
 def _changed(new: Document, old: Document) -> Iterator[Fault]:
+    for part in ("containers", "initContainers"):
+        if len(new.get(part) or ()) != len(old.get(part) or ()):
+            yield forbidden_field(f"spec.{part}", "pod updates may not add or remove containers")
+            return
+    kept = {_but_seconds(one) for one in new.get("tolerations", ())}
+    if any(_but_seconds(one) not in kept for one in old.get("tolerations", ())):
+        yield forbidden_field(
+            "spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"
+        )
+        return
     before = {name: value for name, value in old.items() if name not in _CHANGEABLE}
     after = {name: value for name, value in new.items() if name not in _CHANGEABLE}
     if "nodeName" in after and "nodeName" not in before:
@@ -127,6 +137,11 @@ def _changed(new: Document, old: Document) -> Iterator[Fault]:
                 del after[part]
     if not walks.equal(before, after):
         yield forbidden_field("spec", _IMMUTABLE)
+
+
+def _but_seconds(toleration: Document) -> tuple[str, ...]:
+    """What may not change in a toleration."""
+    return tuple(str(toleration.get(name) or "") for name in ("key", "operator", "value", "effect"))
 
 
 _IMMUTABLE: Final = (
@@ -282,3 +297,12 @@ def _resources(resources: Document, path: str) -> Iterator[Fault]:
         if name in limits and Quantity(str(amount)) > Quantity(str(limits[name])):
             says = f"must be less than or equal to {name} limit of {limits[name]}"
             yield invalid_value(f"{path}.requests", amount, says)
+
+
+def grace(pod: Document, asked: int | None) -> int:
+    """Seconds a pod that is deleted has to end: none if it does not run."""
+    spec = pod.get("spec") or {}
+    if not spec.get("nodeName") or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    seconds: int = asked if asked is not None else spec.get("terminationGracePeriodSeconds") or 0
+    return seconds if seconds >= 0 else 1

@@ -190,6 +190,17 @@ def begin_namespace(write: Write) -> None:
         write.new["spec"] = {"finalizers": finalizers}
         write.new["status"] = {"phase": "Active"}
         label_namespace(write.new)
+    elif write.old is not None and write.new is not None and not write.subresource:
+        write.new["spec"] = write.old.get("spec") or {}
+
+
+def judge_namespace(write: Write) -> Iterator[Fault]:
+    """A namespace is said to end when it does."""
+    assert write.new is not None
+    phase = (write.new.get("status") or {}).get("phase")
+    if write.subresource == "status" and bool(write.new["metadata"].get("deletionTimestamp")) is (phase == "Active"):
+        wanted, how = ("Terminating", "not empty") if phase == "Active" else ("Active", "empty")
+        yield invalid_value("status.Phase", phase, f"may only be '{wanted}' if `deletionTimestamp` is {how}")
 
 
 def protect_namespace(write: Write) -> None:

@@ -8,7 +8,6 @@ user are given.
 import contextlib
 import random
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import attrs
 
@@ -45,6 +44,8 @@ class Session:
     """What becomes of fields that a body has and its kind has not: Strict refuses, Warn says so."""
     blame: Blame | None = None
     """How an answer shows the document that a patch is to blame for; ``None``: bodies are no patches."""
+    repeated: list[str] = attrs.field(factory=list)
+    """What is to be said of fields that the body sets twice; nothing under strictness Ignore."""
     warnings: list[str] = attrs.field(factory=list)
     """What the answer is to warn of."""
     done: list[Write] = attrs.field(factory=list)
@@ -65,12 +66,16 @@ class Session:
 
     def formed(self, kind: Kind, document: Document, old: Document | None = None) -> Document:
         """A body as an object of its kind; a surplus field of it is refused, told or passed over as was asked for."""
-        cut = None if self.strictness == "Ignore" else partial(self._note_unknown, kind)
-        return formed(kind, document, old, cut=cut)
+        problems, self.repeated = self.repeated, []
 
-    def _note_unknown(self, kind: Kind, document: Document) -> None:
-        problems = [f'unknown field "{name}"' for name in sorted(unknown(kind.schema, document))]
+        def cut(body: Document) -> None:
+            names = unknown(kind.schema, body)
+            # Go's decoder meets them one by one, the pruning of custom resources sorts them
+            problems.extend(f'unknown field "{name}"' for name in (sorted(names) if kind.custom else names))
+
+        result = formed(kind, document, old, cut=None if self.strictness == "Ignore" else cut)
         self.note(problems, kind, document)
+        return result
 
     def note(self, problems: list[str], kind: Kind, document: Document | None = None) -> None:
         """Refuse a body for its surplus fields, or warn of them, as was asked for."""

@@ -49,8 +49,8 @@ class Strategy:
     """Field selectors besides those of the metadata: name to the path of its value."""
     returns_deleted: bool = False
     """Whether a deletion answers with the object, not with a Status."""
-    grace_seconds: int | None = None
-    """Seconds an object lives on after its deletion unless told otherwise; ``None``: this kind dies at once."""
+    grace: Callable[[Document, int | None], int] | None = None
+    """Seconds an object lives on after its deletion, given what was asked for; ``None``: this kind dies at once."""
     strategic: bool = False
     """Whether strategic merge patches are taken: built-in kinds do, custom resources answer 415."""
     mark: Callable[[Document, str], None] | None = None

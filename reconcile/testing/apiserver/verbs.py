@@ -84,7 +84,7 @@ def _put(call: Call, request: HttpRequest) -> Order:
     def run(session: Session) -> Outcome:
         if info.verb == "create":
             check_definition(session.transaction, kind, document)
-        return _written(kind, form, request.body, steps, session)
+        return _written(kind, form, request.body, _is_yaml(request), steps, session)
 
     return Order(run, options.dry_run, options.validation or "Warn")
 
@@ -101,9 +101,13 @@ def _patch(call: Call, request: HttpRequest) -> Order:
         raise unsupported_media_type(offers, routed=not kind.custom)
     options = write_options(request, "PatchOptions", apply=media == patching.APPLY)
     raw, manager = request.body, options.manager
-    config = content.document(raw, yaml=True) if media == patching.APPLY else {}
+    config: Document = {}
+    if media == patching.APPLY:
+        config = decoding.configuration(raw, strict=options.validation == "Strict")
 
     def steps(session: Session) -> Result:
+        if media == patching.APPLY:
+            session.note(session.repeated, kind)
         if media == patching.APPLY and subresource == SCALE:
             return rescaling.apply(session, kind, key, config, manager, force=options.force)
         if media == patching.APPLY:
@@ -113,7 +117,7 @@ def _patch(call: Call, request: HttpRequest) -> Order:
 
         def change(live: Document) -> Document:
             patched = patching.patched(form_of.schema, live, raw, media)
-            decoding.check_patched(form_of, patched, blame)
+            decoding.check_patched(form_of, patched, blame, converts=media == patching.STRATEGIC)
             return patched
 
         if subresource == SCALE:
@@ -121,12 +125,17 @@ def _patch(call: Call, request: HttpRequest) -> Order:
 
         return update(session, kind, key, change, manager, subresource=subresource)
 
-    return Order(partial(_written, kind, form, raw, steps), options.dry_run, options.validation or "Warn")
+    run = partial(_written, kind, form, raw, media == patching.APPLY, steps)
+    return Order(run, options.dry_run, options.validation or "Warn")
 
 
-def _written(kind: Kind, form: Form, raw: bytes, steps: _Steps, session: Session) -> Outcome:
-    if session.strictness != "Ignore" and (again := decoding.twice(raw)):
-        session.note([f'duplicate field "{name}"' for name in again], kind)
+def _is_yaml(request: HttpRequest) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip() == content.YAML
+
+
+def _written(kind: Kind, form: Form, raw: bytes, of_yaml: bool, steps: _Steps, session: Session) -> Outcome:
+    if session.strictness != "Ignore":
+        session.repeated = decoding.repeated(raw, of_yaml=of_yaml, strict=session.strictness == "Strict")
     result = steps(session)
     said = ", ".join(f"299 - {go_value(text)}" for text in dict.fromkeys(session.warnings))
     headers = {**_JSON, "warning": said} if said else _JSON
@@ -136,7 +145,7 @@ def _written(kind: Kind, form: Form, raw: bytes, steps: _Steps, session: Session
 def _delete(call: Call, request: HttpRequest) -> Order:
     kind, key = call.kind, call.info.key
     form = content.form(request, custom=kind.custom)
-    options = delete_options(request, content.body(request, custom=False) if request.body else {})
+    options = delete_options(request, decoding.options(request))
 
     def run(session: Session) -> Outcome:
         result = delete(session, kind, key, options)
@@ -161,7 +170,7 @@ def _delete_all(call: Call, request: HttpRequest, *, watch_list: bool) -> Order:
     # what form the answer has is settled here, though it is always whole
     content.form(request, custom=kind.custom)
     chosen = list_options(request, kind, call.info.namespace, watch_list=watch_list)
-    options = delete_options(request, content.body(request, custom=False) if request.body else {})
+    options = delete_options(request, decoding.options(request))
 
     def run(session: Session) -> Outcome:
         items = delete_all(session, kind, chosen.selection, options)
@@ -169,7 +178,7 @@ def _delete_all(call: Call, request: HttpRequest, *, watch_list: bool) -> Order:
         # an item of a built-in kind does not repeat what kind it is
         if not kind.custom:
             items = [{name: part for name, part in item.items() if name not in head} for item in items]
-        metadata = {"resourceVersion": str(session.transaction.base)}
+        metadata = {**({"continue": ""} if kind.custom else {}), "resourceVersion": str(session.transaction.base)}
         body = orjson.dumps({**head, "metadata": metadata, "items": items})
         return Outcome(HttpResponse(200, _JSON, body), bool(items))
 

@@ -408,6 +408,40 @@ CASES = [
         )
     ),
     _of(
+        "a creation brings managers",
+        post(
+            MAPS,
+            a_map(
+                "a",
+                managedFields=[
+                    {
+                        "manager": "m" * 200,
+                        "operation": "Apply",
+                        "apiVersion": "v1",
+                        "fieldsType": "FieldsV1",
+                        "fieldsV1": {},
+                    }
+                ],
+            ),
+        ),
+        post(
+            MAPS,
+            a_map(
+                "a",
+                {"x": "1", "y": "1"},
+                managedFields=[
+                    {
+                        "manager": "m",
+                        "operation": "Apply",
+                        "apiVersion": "v1",
+                        "fieldsType": "FieldsV1",
+                        "fieldsV1": {"f:data": {"f:x": {}}},
+                    }
+                ],
+            ),
+        ),
+    ),
+    _of(
         "more updaters than are kept",
         post(MAPS, a_map("a")),
         *(merge(A, {"data": {f"k{number}": "v"}}, fieldManager=f"m{number}", pick="kind") for number in range(12)),

@@ -171,6 +171,12 @@ CASES += [
 ]
 
 
+_WORDS: Final = (
+    *("yes", "on", "n", "Null", "~", "010", "0o7", "0x1F", "1_000", "1e3", "1.50", ".5", "12:30:45", "2001-01-01"),
+    *("!!str 5", "'5'", "-0", "+1", "0b1", ".inf", "TRUE", "''"),
+)
+
+
 def _wrong(name: str, *steps: Step) -> Case:
     return case("errors", name, *steps)
 
@@ -259,6 +265,27 @@ CASES += [
     _wrong(
         "yaml with a value of another type",
         send("POST", MAPS, "metadata:\n  name: a\ndata:\n  x: yes\n  y: 1\n", media=YAML),
+    ),
+    *(
+        _wrong(
+            f"yaml for {word}",
+            send(
+                "POST",
+                THING_LIST,
+                f"apiVersion: {GROUP}/v1\nkind: Thing\nmetadata: {{name: a}}\nspec:\n  free:\n    x: {word}\n",
+                media=YAML,
+                pick="spec",
+            ),
+        )
+        for word in _WORDS
+    ),
+    _wrong(
+        "yaml with anchors and several documents",
+        send("POST", MAPS, "metadata: &m {name: a}\ndata: {x: 'y'}\nnone: *m\n", media=YAML),
+        send("POST", MAPS, "metadata: {name: b}\n---\nmetadata: {name: c}\n", media=YAML),
+        send("POST", MAPS, "metadata: {name: d}\ndata: *nothing\n", media=YAML),
+        send("POST", MAPS, "metadata: {name: e}\n data: x\n", media=YAML),
+        send("POST", MAPS, "metadata: {name: f}\ndata: {1: 'x'}\n", media=YAML),
     ),
     _wrong("yaml that is none", send("POST", MAPS, "a: b: c", media=YAML), send("POST", MAPS, "\t", media=YAML)),
     _wrong(
@@ -367,12 +394,13 @@ _RESOURCES: Final = (
 CASES += [
     _found(
         "the server",
-        get("/version", pick="major,minor,gitVersion"),
+        get("/version", pick="major,minor"),
         get("/livez"),
         get("/readyz"),
         get("/healthz"),
         get("/livez/ping"),
     ),
+    _found("the version of the server", get("/version", pick="gitVersion")),
     _found("the core", get("/api", pick="kind,versions")),
     _found(
         "what the core has",
@@ -395,7 +423,6 @@ CASES += [
                     "autoscaling",
                     "events.k8s.io",
                     "networking.k8s.io",
-                    GROUP,
                 )
             ),
         ),

@@ -46,15 +46,8 @@ CASES = [
     _of(
         "a new one",
         post(DEFINITIONS, a_definition("parts", "Part", spec(text=TEXT)), pick=_SHOWN),
-        until(
-            get(
-                f"{DEFINITIONS}/{NAME}",
-                pick="status.conditions[type=Established],status.conditions[type=NamesAccepted]",
-            ),
-            200,
-            status={"acceptedNames": {"plural": "parts", "singular": "part", "kind": "Part", "listKind": "PartList"}},
-        ),
         until(get(PART, pick="kind"), 200),
+        get(f"{DEFINITIONS}/{NAME}", pick="status.conditions[type=Established],status.conditions[type=NamesAccepted]"),
     ),
     _of(
         "its objects go with it",
