@@ -3,8 +3,6 @@
 import copy
 from typing import Any
 
-import pytest
-
 from reconcile.kube.kinds import CRD
 from reconcile.testing.apiserver import ApiServer
 from tests.testing.callers import DEFINITIONS, Api
@@ -144,24 +142,6 @@ async def test_a_kind_may_come_again_empty() -> None:
             assert (await api.get(NETS))["items"] == []
             await api.made(NETS, a_net("a"))
             await api.delete(f"{DEFINITIONS}/{NAME}")
-        assert server.objects(CRD) == []
-
-
-@pytest.mark.parametrize(
-    ("refused", "feature"),
-    [
-        (
-            definition(a={"type": "string", "x-kubernetes-validations": [{"rule": "self != 'x'"}]}),
-            "CEL rules (x-kubernetes-validations)",
-        ),
-    ],
-    ids=["CEL"],
-)
-async def test_what_definitions_can_do_elsewhere_only_is_named(refused: dict[str, Any], feature: str) -> None:
-    async with ApiServer() as server:
-        reply = await entering(server).post(DEFINITIONS, refused)
-        assert reply.code == 501
-        assert feature in reply["message"]
         assert server.objects(CRD) == []
 
 

@@ -5,13 +5,14 @@ from typing import Final
 import pytest
 
 from reconcile.testing.apiserver import ApiServer, Settings
-from tests.testing import stories_definitions, stories_kinds
+from tests.testing import stories_definitions, stories_kinds, stories_rules
 from tests.testing.callers import Api
 from tests.testing.stories import Story, named, recorded, tell
 
 BOOKS: Final = {
     "definitions": named(stories_definitions.stories()),
     "kinds": named(stories_kinds.stories()),
+    "rules": named(stories_rules.stories()),
 }
 CASES: Final = [
     pytest.param(book, story, id=f"{book}: {name}") for book in BOOKS for name, story in BOOKS[book].items()

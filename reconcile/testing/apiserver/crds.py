@@ -13,12 +13,12 @@ from reconcile.testing.apiserver import definition_rules
 from reconcile.testing.apiserver.admission import Write
 from reconcile.testing.apiserver.columns import columns_of
 from reconcile.testing.apiserver.definition_schema import DEFINITION, fill_in
-from reconcile.testing.apiserver.failure import Document, not_implemented
+from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.fieldpaths import follow
 from reconcile.testing.apiserver.openapi import from_openapi
 from reconcile.testing.apiserver.scaling import ScalePaths
 from reconcile.testing.apiserver.schema_rules import unknown_formats
-from reconcile.testing.apiserver.strategy import Hooks, Kind, Strategy, custom
+from reconcile.testing.apiserver.strategy import Hooks, Judge, Kind, Strategy, custom
 from reconcile.testing.apiserver.structural import mentions
 from reconcile.testing.apiserver.versions import Converter, Family, priority, relabelled
 
@@ -74,8 +74,18 @@ def _kind(definition: Document, version: Document, family: Family) -> Kind:
         singular=names.get("singular") or names["kind"].lower(),
         columns=columns_of(version),
         family=family,
+        rules=_rules(_schema(version)),
         deprecation=_deprecation(version, f"{api_version} {names['kind']}"),
     )
+
+
+def _rules(schema: Document) -> Judge | None:
+    if not mentions(schema, "x-kubernetes-validations"):
+        return None
+    from reconcile.testing.apiserver.cel.rules import RuleTree  # on use: the library behind it is large
+
+    tree = RuleTree.read(schema)
+    return tree.judge if tree is not None else None
 
 
 def _deprecation(version: Document, kind: str) -> str:
@@ -191,8 +201,6 @@ def _prepare(write: Write) -> None:
     new = write.new
     if new is None or write.subresource:
         return
-    if any(mentions(_schema(one), "x-kubernetes-validations") for one in (new.get("spec") or {}).get("versions") or ()):
-        raise not_implemented("CEL rules (x-kubernetes-validations)")
     if write.old is None:
         new["status"] = {"acceptedNames": {"kind": "", "plural": ""}, "conditions": None, "storedVersions": []}
     status = new.setdefault("status", {})

@@ -254,7 +254,11 @@ def fill_in(document: Document) -> None:
         status["storedVersions"] = stored[:1]
 
 
-_DROPPED_IF_EMPTY: Final = (*_TEXT_NAMES, *_FLAGS, "required", "enum", "allOf", "oneOf", "anyOf", "properties")
+_DROPPED_IF_EMPTY: Final = (
+    *_TEXT_NAMES,
+    *_FLAGS,
+    *("required", "enum", "allOf", "oneOf", "anyOf", "properties", "x-kubernetes-validations"),
+)
 _KEPT_IF_EMPTY: Final = ("x-kubernetes-preserve-unknown-fields", "$ref", "x-kubernetes-list-type")
 
 

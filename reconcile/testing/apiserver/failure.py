@@ -251,7 +251,9 @@ def go_value(value: object) -> str:
     """A value as the real server prints it in such texts."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    # Go's encoder thinks of browsers
+    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
 def _say(kind: str, detail: str) -> str:

@@ -34,6 +34,10 @@ def schema_faults_of(schema: Document, path: str, *, has_status: bool, before: I
     if not problem:
         faults += form_faults(schema, root) or list(default_faults(schema, root))
     faults += keyword_faults(schema, root)
+    if not faults and not problem and mentions(schema, "x-kubernetes-validations"):
+        from reconcile.testing.apiserver.cel.rules import definition_faults  # on use: the library behind it is large
+
+        faults += definition_faults(schema, root)
     if not faults and problem:
         faults.append(invalid_value(root, "", problem))
     return faults

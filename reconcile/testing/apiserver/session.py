@@ -8,11 +8,12 @@ user are given.
 import contextlib
 import random
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import attrs
 
-from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver import fitting, scaling
+from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver.admission import User, World, Write, guarded
 from reconcile.testing.apiserver.apply import Writer
 from reconcile.testing.apiserver.decoding import Blame, strict_failure
@@ -24,6 +25,18 @@ from reconcile.testing.apiserver.shaping import unknown
 from reconcile.testing.apiserver.storage import Stored, Transaction
 from reconcile.testing.apiserver.strategy import Kind
 from reconcile.testing.apiserver.validation import schema_faults
+
+_BLOCKING: Final = (
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+)
+_UNCHECKED: Final = (
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
+    "errors to complete validation"
+)
 
 
 @attrs.define(eq=False)
@@ -126,6 +139,13 @@ class Session:
             faults += schema_faults(kind.schema, new, old, only=only)
             if kind.strategy.scale is not None:
                 faults += scaling.faults(kind.strategy.scale, new, status_only=bool(subresource))
+        if kind.rules is not None:
+            if any(fault.reason in _BLOCKING for fault in faults):
+                faults.append(Fault("<nil>", "FieldValueInvalid", _UNCHECKED))
+            else:
+                judged = kind.rules(new, old)
+                faults += judged.faults
+                self.warnings += judged.warnings
         if kind.hooks.validate is not None:
             with guarded():
                 faults += kind.hooks.validate(self._write(kind, subresource, old, new))

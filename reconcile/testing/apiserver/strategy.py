@@ -6,7 +6,7 @@ inside the same write. Pure.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import attrs
 
@@ -84,6 +84,17 @@ def custom(*, status: bool = False, **changes: Any) -> Strategy:
 Hook: TypeAlias = Callable[["Write"], None]
 
 
+class Judged(Protocol):
+    """What rules find wrong with an object, and what only deserves a warning."""
+
+    faults: list[Fault]
+    warnings: list[str]
+
+
+Judge: TypeAlias = Callable[[Document, Document | None], Judged]
+"""From the new and the old object to what is wrong."""
+
+
 @attrs.frozen
 class Hooks:
     """Code of a kind that runs inside a write, in this order; each sees user, old and new object.
@@ -121,6 +132,8 @@ class Kind:
     """The parts that an empty object of the kind already has: those that its Go type keeps by value."""
     custom: bool = True
     """A custom resource: unknown fields are pruned and its schema is enforced, as for a CustomResourceDefinition."""
+    rules: "Judge | None" = None
+    """Rules of its schema in the Common Expression Language; asked once the schema itself is content."""
     columns: tuple[Column, ...] = ()
     """What a table shows of its objects besides their names."""
     family: Family | None = None
