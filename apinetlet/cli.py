@@ -5,10 +5,11 @@ Whatever goes wrong is one line on stderr that says what, where and what to do.
 """
 
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 
-from apinetlet import flags, logs
+from apinetlet import flags, given, logs
 from apinetlet.flags import FlagError
 from apinetlet.settings import Settings
 
@@ -19,7 +20,8 @@ apinetlet maps the networking objects of a source cluster into an api-net cluste
   apinetlet demo [--once] [flags]                   watch it between two embedded API servers
   apinetlet version                                 print the version
 
-Flags are spelled as the Go daemon spells them: one dash or two, --flag=value or --flag value.
+Flags are spelled as the Go daemon spells them: one dash or two, --flag=value or --flag value. Each is also read from
+the environment (APINETLET_API_NET_NAMESPACE) and from a file (--config), in this order.
 """
 
 
@@ -43,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _daemon(words: Sequence[str]) -> int:
     try:
-        settings, rest = flags.parse(words, Settings)
+        settings, rest = given.read(words, Settings, os.environ)
         if rest:
             raise FlagError(f"unexpected word {rest[0]!r}: flags start with a dash, --help lists them")
         logs.configure(settings)
@@ -65,6 +67,7 @@ def _demo(words: Sequence[str]) -> int:
         settings, rest = flags.parse(words, demo.DemoSettings)
         if rest:
             raise FlagError(f"unexpected word {rest[0]!r}: the demo takes only flags")
+        settings = settings.check()
     except FlagError as error:
         return _complain(error, status=2)
     return demo.main(settings)

@@ -11,11 +11,10 @@ import anyio
 from attrs import frozen
 
 from apinetlet.api import GENERATIONS
-from apinetlet.flags import setting
-from reconcile import Seconds
+from apinetlet.flags import FlagError, setting
 
 _GROUP = "Demo"
-_EXTRAS = {"rich": "tui", "jsonpatch": "server"}
+_EXTRAS = {"rich": "tui", "jsonpatch": "server", "httptools": "server"}
 """Which extra brings a module that the demo needs."""
 
 
@@ -25,10 +24,28 @@ class DemoSettings:
 
     once: bool = setting(False, "tell the story once and end; otherwise over and over until Ctrl-C", group=_GROUP)
     generation: str = setting("onmetal", "API generation to show", choices=tuple(GENERATIONS), group=_GROUP)
-    pause: Seconds = setting(2.0, "to look at a step that reached its goal", group=_GROUP)
+    speed: int = setting(1, "so many times as fast", takes="factor", group=_GROUP)
+    port: int = setting(
+        0, "serve the source cluster on this port and the api-net cluster on the next, for kubectl; 0: no", group=_GROUP
+    )
+    load: int = setting(0, "so many objects of each kind at once, instead of the story", group=_GROUP)
     plain: bool = setting(
         False, "one table a step, nothing drawn over; without a terminal it is so anyway", group=_GROUP
     )
+
+    def check(self) -> "DemoSettings":
+        """Itself, if its values make sense.
+
+        Raises:
+            FlagError: one does not; names it.
+        """
+        if self.speed < 1:
+            raise FlagError(f"--speed must be at least 1, not {self.speed}")
+        if not 0 <= self.port < 65535:
+            raise FlagError(f"--port must be from 0 to 65534, not {self.port}")
+        if self.load < 0:
+            raise FlagError(f"--load must not be negative, not {self.load}")
+        return self
 
 
 def main(settings: DemoSettings) -> int:
@@ -46,3 +63,6 @@ def main(settings: DemoSettings) -> int:
         return anyio.run(show.run, settings)
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        print(f"apinetlet: {error}", file=sys.stderr)
+        return 1

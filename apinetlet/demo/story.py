@@ -1,17 +1,22 @@
 """What the demo shows: steps that somebody takes, and for each what the two clusters must come to.
 
-A goal asks about the state of the world, never about what the daemon did.
+A goal asks about the state of the world, never about what anybody did.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from attrs import frozen
 
-from apinetlet.api import networking
-from apinetlet.api.networking import NetworkState
+from apinetlet.demo.table import MAPPED, Scene
 from apinetlet.demo.world import World
+from reconcile import Object
 
-NAMES = ("blue", "green", "red")
+_NETWORK = {"networkRef": {"name": "blue"}}
+_ADDRESS = {"ephemeral": {"prefixTemplate": {"spec": {"ipFamily": "IPv4", "parentRef": {"name": "pool"}}}}}
+_WEB = {"app": "web"}
+_ORDER = ("networkinterfaces", "loadbalancers", "natgateways", "virtualips", "networks", "prefixes")
+"""In which users take their things away."""
 
 
 @frozen
@@ -23,68 +28,180 @@ class Step:
     goal: Callable[[World], bool]
 
 
-async def create(world: World) -> None:
-    for name in NAMES:
-        await world.create_network(name)
-
-
-def all_mapped(world: World) -> bool:
-    """Every network is available and names its counterpart."""
-    ids = {one.metadata.name: one for one in world.counterparts}
-    return len(world.networks) == len(ids) == len(NAMES) and all(
-        network.status.state is NetworkState.AVAILABLE
-        and network.metadata.uid in ids
-        and network.spec.provider_id.endswith(
-            f"/{ids[network.metadata.uid].spec.id}/{ids[network.metadata.uid].metadata.uid}"
-        )
-        for network in world.networks
+def scene(world: World) -> Scene:
+    """Both sides as they are now."""
+    return Scene(
+        world.generation,
+        {plural: list(world.declared(plural).values()) for plural in MAPPED},
+        {plural: list(world.there(plural).values()) for _, plural in MAPPED.values()},
+        list(world.there("loadbalancerroutings").values()),
     )
 
 
-async def take_counterpart_away(world: World) -> None:
-    await world.delete_counterpart(_named(world, "green"))
+def all_agree(world: World) -> bool:
+    """Every object has its counterpart and shows what that has, and there is nothing else."""
+    found = scene(world).pairs()
+    return bool(found) and all(pair.agrees for pair in found)
 
 
-def mismatch_is_told(world: World) -> bool:
-    """The counterpart is there again, under another ID; the network says so rather than pretend."""
-    return len(world.counterparts) == len(NAMES) and _named(world, "green").status.state is NetworkState.ERROR
+# -- the user builds ---------------------------------------------------------------------------------------------------
 
 
-async def replace_green(world: World) -> None:
-    await world.delete_network("green")
+async def declare_network(world: World) -> None:
+    await world.declare("prefixes", "pool", {"prefix": "10.0.0.0/24"})
+    await world.declare("networks", "blue", {})
 
 
-def green_is_gone(world: World) -> bool:
-    return len(world.networks) == len(world.counterparts) == len(NAMES) - 1
+async def attach(world: World, name: str, **spec: Any) -> None:
+    """A machine gets an interface: its address comes from the pool, the rest from the data plane."""
+    machine = {"machineRef": {"name": f"machine-{name}", "uid": f"machine-{name}"}}
+    await world.declare("networkinterfaces", name, {**_NETWORK, "ips": [_ADDRESS], **machine, **spec}, labels=_WEB)
 
 
-async def create_green(world: World) -> None:
-    await world.create_network("green")
+async def attach_one(world: World) -> None:
+    await attach(world, "web-1")
+
+
+async def give_address(world: World) -> None:
+    await world.declare("virtualips", "front", {"type": "Public", "ipFamily": "IPv4"})
+    await world.change("networkinterfaces", "web-1", {"virtualIP": {"virtualIPRef": {"name": "front"}}})
+
+
+async def balance(world: World) -> None:
+    await attach(world, "web-2")
+    selector = {"networkInterfaceSelector": {"matchLabels": _WEB}}
+    spec = {"type": "Public", **_NETWORK, "ipFamilies": ["IPv4"], "ports": [{"protocol": "TCP", "port": 443}]}
+    await world.declare("loadbalancers", "shop", {**spec, **selector})
+
+
+async def open_gateway(world: World) -> None:
+    await world.declare("natgateways", "way-out", {"type": "Public", **_NETWORK, "ipFamily": "IPv4"})
+
+
+def is_attached(world: World) -> bool:
+    """The interface is available under the address that was allocated for it."""
+    return all_agree(world) and _ips(world, "web-1") == ["10.0.0.0"]
+
+
+def is_reached(world: World) -> bool:
+    return all_agree(world) and _holder(world, "front") == "web-1"
+
+
+def is_balanced(world: World) -> bool:
+    return all_agree(world) and _destinations(world) == {*_ips(world, "web-1"), *_ips(world, "web-2")} != set()
+
+
+def leaves_by_gateway(name: str) -> Callable[[World], bool]:
+    """Everything agrees, and just this interface is sent through the gateway."""
+
+    def goal(world: World) -> bool:
+        tables = world.there("nattables").values()
+        sent = [one["ip"] for table in tables for ip in table.get("ips") or () for one in ip["sections"]]
+        ways_out = [world.declared("natgateways")[one] for one in world.declared("natgateways")]
+        has_address = all(one.get("status", {}).get("ips") for one in ways_out)
+        return all_agree(world) and has_address and sent == _ips(world, name) != []
+
+    return goal
+
+
+# -- things change -----------------------------------------------------------------------------------------------------
+
+
+async def move_address(world: World) -> None:
+    await world.change("networkinterfaces", "web-1", {"virtualIP": None})
+    await world.change("networkinterfaces", "web-2", {"virtualIP": {"virtualIPRef": {"name": "front"}}})
+
+
+def has_moved(world: World) -> bool:
+    return leaves_by_gateway("web-1")(world) and _holder(world, "front") == "web-2"
+
+
+async def break_it(world: World) -> None:
+    for plural in ("loadbalancers", "natgateways"):
+        for name in world.there(plural):
+            await world.take_away(plural, name)
+
+
+# -- the user takes it all away ----------------------------------------------------------------------------------------
+
+
+async def detach(world: World) -> None:
+    await world.change("networkinterfaces", "web-1", {"machineRef": None})
+
+
+def is_detached(world: World) -> bool:
+    """The interface waits again, the data plane has forgotten it, and nobody is sent there."""
+    interface = world.declared("networkinterfaces")["web-1"]
+    gone = len(world.there("networkinterfaces")) == 1 and not interface.get("status", {}).get("ips")
+    return gone and _destinations(world) == set(_ips(world, "web-2")) != set()
 
 
 async def delete_all(world: World) -> None:
-    for name in NAMES:
-        await world.delete_network(name)
+    for plural in _ORDER:
+        for name in world.declared(plural):
+            await world.delete(plural, name)
 
 
 def nothing_left(world: World) -> bool:
-    """No network, no counterpart, no ID is taken any more."""
-    return not world.networks and not world.counterparts
+    """No object of users, none of the data plane: no ID and no address is taken any more."""
+    return not any(world.declared(plural) for plural in world.at_source) and not any(
+        world.there(plural) for plural in world.at_apinet
+    )
 
 
 STORY = (
-    Step("A user declares three networks: each gets a counterpart and its ID", create, all_mapped),
     Step(
-        "An operator deletes the counterpart of green: it is made anew, and green says Error",
-        take_counterpart_away,
-        mismatch_is_told,
+        "A user declares a network: the data plane gives it an ID, and the network names it", declare_network, all_agree
     ),
-    Step("The user deletes green: the counterpart goes first", replace_green, green_is_gone),
-    Step("... and declares it again: available under a new ID", create_green, all_mapped),
-    Step("The user deletes everything: both sides are empty", delete_all, nothing_left),
+    Step("A machine is attached to it: its interface is programmed, and becomes available", attach_one, is_attached),
+    Step("A public address for it: allocated, then put on the interface", give_address, is_reached),
+    Step("A second machine, and a load balancer in front of both", balance, is_balanced),
+    Step("A NAT gateway: who has no public address leaves through it", open_gateway, leaves_by_gateway("web-2")),
+    Step("The address moves to the other machine: never on two, never free while in use", move_address, has_moved),
+    Step("Somebody deletes load balancer and gateway of the data plane by hand: made anew", break_it, has_moved),
+    Step("A machine is detached: the load balancer stops sending there", detach, is_detached),
+    Step("The user deletes everything: both sides are empty, every ID and address is free", delete_all, nothing_left),
 )
 
 
-def _named(world: World, name: str) -> networking.Network:
-    [found] = [network for network in world.networks if network.metadata.name == name]
-    return found
+def load(count: int) -> tuple[Step, ...]:
+    """``count`` of each kind at once: made, and taken away."""
+
+    async def make(world: World) -> None:
+        await world.declare("prefixes", "pool", {"prefix": "10.0.0.0/8"})
+        for number in range(count):
+            network = {"networkRef": {"name": f"net-{number}"}}
+            await world.declare("networks", f"net-{number}", {})
+            await world.declare("virtualips", f"vip-{number}", {"type": "Public", "ipFamily": "IPv4"})
+            spec = {"type": "Public", **network, "ipFamilies": ["IPv4"], "networkInterfaceSelector": {}}
+            await world.declare("loadbalancers", f"lb-{number}", spec)
+            gateway = {"type": "Public", **network, "ipFamily": "IPv4"}
+            await world.declare("natgateways", f"nat-{number}", gateway)
+            virtual_ip = {"virtualIP": {"virtualIPRef": {"name": f"vip-{number}"}}}
+            await attach(world, f"nic-{number}", **network, **virtual_ip)
+
+    def is_made(world: World) -> bool:
+        return all(len(world.declared(plural)) == count for plural in MAPPED) and all_agree(world)
+
+    return (
+        Step(f"{count} of each kind at once", make, is_made),
+        Step("... and all of them away again", delete_all, nothing_left),
+    )
+
+
+def _ips(world: World, interface: str) -> list[str]:
+    found = world.declared("networkinterfaces").get(interface)
+    return list(found.get("status", {}).get("ips") or ()) if found is not None else []
+
+
+def _destinations(world: World) -> set[str]:
+    routings = world.there("loadbalancerroutings").values()
+    return {one["ip"] for routing in routings for one in routing.get("destinations") or ()}
+
+
+def _holder(world: World, virtual_ip: str) -> str:
+    """The interface that shows the address of a VirtualIP; empty if none, or more than one does."""
+    address = world.declared("virtualips")[virtual_ip].get("status", {}).get("ip")
+    shown: Mapping[str, Object] = world.declared("networkinterfaces")
+    holders = [name for name, one in shown.items() if address and one.get("status", {}).get("virtualIP") == address]
+    return holders[0] if len(holders) == 1 else ""

@@ -16,7 +16,7 @@ from apinetlet.demo.actors import USER_AGENT as ACTORS_AGENT
 from apinetlet.demo.apinet import Supply
 from apinetlet.demo.definitions import source_kinds
 from reconcile import Manager, Seconds
-from reconcile.kube import Object, ObjectKey, Resource
+from reconcile.kube import MergePatch, Object, ObjectKey, Resource
 from reconcile.kube.kinds import NAMESPACE
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.apiserver import Settings as ServerSettings
@@ -24,6 +24,8 @@ from reconcile.testing.apiserver import Settings as ServerSettings
 TARGET_NAMESPACE = "apinet"
 DAEMON = "apinetlet"
 """The user agent of the daemon's clients, by which its writes are counted."""
+_AUDIT = 200_000
+"""So many requests of each server can be counted."""
 
 
 @define
@@ -49,7 +51,7 @@ class World:
     def __attrs_post_init__(self) -> None:
         self.kinds = Kinds.of(self.generation)
         # two servers draw from two streams, so that no uid of one is a uid of the other
-        settings = ServerSettings(garbage_collection=self.garbage_collection)
+        settings = ServerSettings(garbage_collection=self.garbage_collection, audit=_AUDIT)
         sources = source_kinds(self.generation)
         self.source = ApiServer(sources, rng=random.Random(f"source {self.seed}"), settings=settings)
         rng = random.Random(f"apinet {self.seed}")
@@ -79,6 +81,26 @@ class World:
 
     # -- what users do ---------------------------------------------------------------------------------------------
 
+    async def declare(
+        self, plural: str, name: str, spec: Mapping[str, Any], *, namespace: str = "default", **metadata: Any
+    ) -> Object:
+        """A user declares an object."""
+        body = {"metadata": {"name": name, **metadata}, "spec": spec}
+        return await self.source.client().create(self.at_source[plural], body, namespace=namespace)
+
+    async def change(self, plural: str, name: str, spec: Mapping[str, Any], *, namespace: str = "default") -> None:
+        """A user changes an object; what is ``None`` goes."""
+        key = ObjectKey(namespace, name)
+        await self.source.client().patch(self.at_source[plural], key, MergePatch({"spec": spec}))
+
+    async def delete(self, plural: str, name: str, *, namespace: str = "default") -> None:
+        """A user deletes an object; it stays until its counterpart is gone."""
+        await self.source.client().delete(self.at_source[plural], ObjectKey(namespace, name))
+
+    async def take_away(self, plural: str, name: str) -> None:
+        """An operator deletes an api-net object by hand."""
+        await self.apinet.client().delete(self.at_apinet[plural], ObjectKey(TARGET_NAMESPACE, name))
+
     async def create_network(self, name: str, *, namespace: str = "default", **metadata: Any) -> networking.Network:
         """A user declares a network."""
         body = {"metadata": {"name": name, **metadata}, "spec": {}}
@@ -94,6 +116,14 @@ class World:
         await self.apinet.client().delete(self.kinds.apinet_network, key)
 
     # -- what is there ---------------------------------------------------------------------------------------------
+
+    def declared(self, plural: str) -> dict[str, Object]:
+        """Source objects by name."""
+        return {one.metadata.name: one for one in self.source.objects(self.at_source[plural])}
+
+    def there(self, plural: str) -> dict[str, Object]:
+        """Api-net objects by name."""
+        return {one.metadata.name: one for one in self.apinet.objects(self.at_apinet[plural])}
 
     @property
     def networks(self) -> list[networking.Network]:

@@ -4,7 +4,7 @@ Actors read documents as they come, for they stand for programs that know fields
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -12,7 +12,25 @@ from attrs import field, frozen
 from apinetlet.api import ONMETAL, Generation
 from apinetlet.demo.definitions import source_kinds
 from apinetlet.demo.schemas import described
-from reconcile import Client, Cluster, Index, Object, ObjectKey, ObjectMeta, Request, Resource, Seconds, Watched
+from reconcile import (
+    DONE,
+    Client,
+    Cluster,
+    Controller,
+    ControllerSettings,
+    Index,
+    NotFound,
+    Object,
+    ObjectKey,
+    ObjectMeta,
+    Reconciler,
+    Request,
+    Resource,
+    Result,
+    Seconds,
+    Watched,
+)
+from reconcile.controller.source import AnySource
 from reconcile.kube.views import thaw
 
 SOURCE, APINET = "source", "apinet"
@@ -87,6 +105,23 @@ class Desk:
     def all_there(self, plural: str, index: str, value: Any) -> list[Object]:
         """Api-net objects by an index."""
         return self.apinet.store(self.at_apinet[plural]).by(index, value)
+
+    def controller(
+        self,
+        name: str,
+        reconciler: Reconciler,
+        sources: Sequence[AnySource],
+        settings: ControllerSettings | None = None,
+    ) -> Controller:
+        """A controller that takes it calmly when what it is about goes away meanwhile: that is an event of its own."""
+
+        async def calmly(request: Request) -> Result:
+            try:
+                return await reconciler.reconcile(request) or DONE
+            except NotFound:
+                return DONE
+
+        return Controller(name, calmly, sources, settings, rng=self.rng)
 
     @property
     def metalnetlet(self) -> str:

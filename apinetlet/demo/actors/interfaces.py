@@ -113,16 +113,14 @@ def controllers(desk: Desk) -> list[Controller]:
         return requests(APINET, [ObjectKey(interface.metadata.namespace, name)] if name else [])
 
     return [
-        Controller(
+        desk.controller(
             "interfaces",
             Interfaces(desk),
             [For(desk.apinet, interfaces), Watches(desk.apinet, desk.at_apinet["nattables"], enqueue_by(sent_to))],
-            rng=desk.rng,
         ),
-        Controller(
+        desk.controller(
             "partitions",
             Networks(desk),
             [For(desk.apinet, desk.at_apinet["networks"]), Watches(desk.apinet, interfaces, enqueue_by(network))],
-            rng=desk.rng,
         ),
     ]

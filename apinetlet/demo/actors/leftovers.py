@@ -24,6 +24,4 @@ class Routings:
 
 def controllers(desk: Desk) -> list[Controller]:
     """Load balancers and their routings, which have one name."""
-    return [
-        Controller("load-balancers", Routings(desk), [For(desk.apinet, desk.at_apinet["loadbalancers"])], rng=desk.rng)
-    ]
+    return [Controller("load-balancers", Routings(desk), [For(desk.apinet, desk.at_apinet["loadbalancers"])])]

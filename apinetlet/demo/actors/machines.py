@@ -122,4 +122,4 @@ def controllers(desk: Desk, namespace: str) -> list[Controller]:
         Watches(desk.source, desk.at_source["prefixes"], enqueue_by(owner)),
         Watches(desk.apinet, desk.at_apinet["networkinterfaces"], enqueue_by(made_for)),
     ]
-    return [Controller("machines", Machines(desk, namespace), sources, rng=desk.rng)]
+    return [desk.controller("machines", Machines(desk, namespace), sources)]

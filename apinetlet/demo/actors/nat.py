@@ -24,10 +24,12 @@ from apinetlet.demo.actors.desk import (
     requests,
 )
 from apinetlet.demo.actors.slots import Target, desired, slots_of, table
-from reconcile import DONE, Controller, For, Object, Owns, Request, Result, Watches, enqueue_by
+from reconcile import DONE, Controller, For, Object, ObjectKey, Owns, Request, Result, Watches, enqueue_by
 from reconcile.controller.source import AnySource
 from reconcile.kube import MergePatch
 
+_WAYS = ("publicIPs", "natGateways")
+"""By which an interface sends what it sends to the outside."""
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -169,7 +171,7 @@ def autoscaler(desk: Desk) -> list[Controller]:
         For(desk.apinet, scalers),
         Watches(desk.apinet, desk.at_apinet["natgateways"], enqueue_by(scaling)),
     ]
-    return [Controller("nat-autoscaler", Autoscaler(desk), sources, rng=desk.rng)]
+    return [desk.controller("nat-autoscaler", Autoscaler(desk), sources)]
 
 
 def gateways(desk: Desk) -> list[Controller]:
@@ -177,15 +179,18 @@ def gateways(desk: Desk) -> list[Controller]:
     kind, interfaces = desk.at_apinet["natgateways"], desk.at_apinet["networkinterfaces"]
 
     def around(interface: Object) -> list[Request]:
-        store = desk.apinet.store(kind)
-        near = store.keys_by(NETWORK, network_of(interface)) if desk.generation is IRONCORE else store.keys()
+        """Who has claimed an interface, and who might."""
+        store, near = desk.apinet.store(kind), list[ObjectKey]()
+        taken = {one.get("ipFamily") for name in _WAYS for one in look(interface, "spec", name) or ()}
+        if any(checks.family_of(ip) not in taken for ip in look(interface, "spec", "ips") or ()):
+            near = store.keys_by(NETWORK, network_of(interface)) if desk.generation is IRONCORE else store.keys()
         return requests(APINET, dict.fromkeys([*near, *gateways_of(interface)]))
 
     def claimed(gateway: Object) -> list[Request]:
         return requests(APINET, desk.apinet.store(interfaces).keys_by(GATEWAY, gateway.metadata.key))
 
     return [
-        Controller(
+        desk.controller(
             "nat-gateways",
             Gateways(desk),
             [
@@ -193,12 +198,10 @@ def gateways(desk: Desk) -> list[Controller]:
                 Owns(desk.apinet, desk.at_apinet["nattables"]),
                 Watches(desk.apinet, interfaces, enqueue_by(around)),
             ],
-            rng=desk.rng,
         ),
-        Controller(
+        desk.controller(
             "nat-release",
             Release(desk),
             [For(desk.apinet, interfaces), Watches(desk.apinet, kind, enqueue_by(claimed))],
-            rng=desk.rng,
         ),
     ]

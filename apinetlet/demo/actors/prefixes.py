@@ -168,17 +168,16 @@ def controllers(desk: Desk) -> list[Controller]:
         return requests(SOURCE, dict.fromkeys([*waiting, *by_selector]))
 
     made = [
-        Controller(
+        desk.controller(
             f"ephemeral-prefixes-{plural}",
             Ephemerals(desk, plural),
             [For(desk.source, desk.at_source[plural]), Owns(desk.source, prefixes)],
-            rng=desk.rng,
         )
         for plural in ("networkinterfaces", "loadbalancers")
     ]
     sources: list[AnySource] = [For(desk.source, prefixes), Watches(desk.source, prefixes, enqueue_by(children))]
     # one at a time: what is free is read from the store
-    return [*made, Controller("prefixes", Allocation(desk), sources, ControllerSettings(workers=1), rng=desk.rng)]
+    return [*made, desk.controller("prefixes", Allocation(desk), sources, ControllerSettings(workers=1))]
 
 
 def _selects(prefix: Object) -> bool:

@@ -107,7 +107,7 @@ def routing(desk: Desk) -> list[Controller]:
         Watches(desk.source, interfaces, enqueue_by(beside)),
         Watches(desk.source, networks, enqueue_by(within)),
     ]
-    return [Controller("load-balancer-routing", Routing(desk), sources, rng=desk.rng)]
+    return [desk.controller("load-balancer-routing", Routing(desk), sources)]
 
 
 def protection(desk: Desk) -> list[Controller]:
@@ -118,4 +118,4 @@ def protection(desk: Desk) -> list[Controller]:
 
     users = [Watches(desk.source, desk.at_source[one], enqueue_by(used)) for one in USERS]
     sources: list[AnySource] = [For(desk.source, desk.at_source["networks"]), *users]
-    return [Controller("network-protection", Protection(desk), sources, rng=desk.rng)]
+    return [desk.controller("network-protection", Protection(desk), sources)]

@@ -80,17 +80,15 @@ def controllers(desk: Desk) -> list[Controller]:
         return requests(SOURCE, desk.source.store(virtual_ips).keys_by(CLAIMER, interface.metadata.key))
 
     return [
-        Controller(
+        desk.controller(
             "ephemeral-virtual-ips",
             Ephemerals(desk),
             [For(desk.source, interfaces), Owns(desk.source, virtual_ips)],
-            rng=desk.rng,
         ),
-        Controller(
+        desk.controller(
             "virtual-ip-release",
             Release(desk),
             [For(desk.source, virtual_ips), Watches(desk.source, interfaces, enqueue_by(claimed), _is_gone)],
-            rng=desk.rng,
         ),
     ]
 
