@@ -50,6 +50,7 @@ from reconcile import (
 )
 from reconcile.core import Backoff, ServiceStuck
 from reconcile.core.stacks import task_line
+from reconcile.kube.client import ClientSettings
 from reconcile.kube.kinds import EVENT
 from reconcile.manager.manager import PartEnded
 from reconcile.manager.web import Certificate
@@ -133,20 +134,25 @@ def assemble(
     for one, target in counterparts.items():
         count = Count(source_cluster, one, apinet_cluster, target, bridge.origins(one.kind), bridge.eligibility.watches)
         bridge.brake.watch(count)
-    work = ControllerSettings(
-        workers=settings.workers,
-        deadline=settings.reconcile_deadline,
-        resync=settings.resync or None,
-        backoff=Backoff(cap=settings.backoff_cap),
-    )
+
+    def work(workers: int) -> ControllerSettings:
+        return ControllerSettings(
+            workers=workers or settings.workers,
+            deadline=settings.reconcile_deadline,
+            resync=settings.resync or None,
+            backoff=Backoff(base=settings.backoff_base, cap=settings.backoff_cap),
+        )
+
     scale = Scale(settings.nat_gateway_min_public_ips, settings.nat_gateway_max_public_ips)
     follows_nodes = settings.is_node_affinity_aware and generation is IRONCORE
     controllers = {
-        "Network": network_controller(bridge, work, rng=rng),
-        "LoadBalancer": load_balancer_controller(bridge, work, follows_nodes=follows_nodes, rng=rng),
-        "NATGateway": nat_gateway_controller(bridge, work, scale=scale, rng=rng),
-        "VirtualIP": virtual_ip_controller(bridge, work, rng=rng),
-        "NetworkInterface": network_interface_controller(bridge, work, rng=rng),
+        "Network": network_controller(bridge, work(settings.network_workers), rng=rng),
+        "LoadBalancer": load_balancer_controller(
+            bridge, work(settings.load_balancer_workers), follows_nodes=follows_nodes, rng=rng
+        ),
+        "NATGateway": nat_gateway_controller(bridge, work(settings.nat_gateway_workers), scale=scale, rng=rng),
+        "VirtualIP": virtual_ip_controller(bridge, work(settings.virtual_ip_workers), rng=rng),
+        "NetworkInterface": network_interface_controller(bridge, work(settings.network_interface_workers), rng=rng),
     }
     bridge.brake.released = lambda kind: controllers[kind].enqueue_all("the brake on cleaning up was released")
     daemon = Manager(
@@ -206,8 +212,9 @@ async def run(settings: Settings) -> None:
         LoginError: a kubeconfig that cannot be used.
         PartEnded: a part of the daemon ended by itself, and why.
     """
-    reach_source = partial(connect, settings.kubeconfig or None)
-    reach_apinet = partial(connect, settings.api_net_kubeconfig or None)
+    limits = ClientSettings(call_timeout=settings.request_timeout)
+    reach_source = partial(connect, settings.kubeconfig or None, settings=limits)
+    reach_apinet = partial(connect, settings.api_net_kubeconfig or None, settings=limits)
     generation = await find_generation(settings, reach_source(user_agent=USER_AGENT))
     if generation is None:
         return

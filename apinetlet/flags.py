@@ -77,6 +77,16 @@ def parse(words: Sequence[str], settings: type[T]) -> tuple[T, Sequence[str]]:
 
     Raises:
         FlagError: an unknown flag, a missing or unreadable value.
+    """
+    values, rest = given(words, settings)
+    return settings(**values), rest
+
+
+def given(words: Sequence[str], settings: type[Any]) -> tuple[dict[str, Any], Sequence[str]]:
+    """The fields of ``settings`` that ``words`` name, with their values, and the words after the flags.
+
+    Raises:
+        FlagError: an unknown flag, a missing or unreadable value.
     Source: the documentation of Go's package ``flag``, command line flag syntax.
     """
     known = {flag.name: flag for flag in flags_of(settings)}
@@ -86,28 +96,34 @@ def parse(words: Sequence[str], settings: type[T]) -> tuple[T, Sequence[str]]:
         word = rest.pop(0)
         if word == "--":
             break
-        name, separator, value = word.removeprefix("-").removeprefix("-").partition("=")
+        name, separator, text = word.removeprefix("-").removeprefix("-").partition("=")
         if (flag := known.get(name)) is None:
-            raise FlagError(f"unknown flag {word.partition('=')[0]}{_guess(name, known)}")
+            raise FlagError(f"unknown flag {word.partition('=')[0]}{guess(name, known)}")
         if not separator:
             if not flag.takes:
-                value = "true"
+                text = "true"
             elif rest:
-                value = rest.pop(0)
+                text = rest.pop(0)
             else:
                 raise FlagError(f"flag --{name} needs a value: {flag.takes}")
-        values[name.replace("-", "_")] = _value(flag, value)
-    return settings(**values), rest
+        values[name.replace("-", "_")] = value(flag, text, where=f"flag --{name}")
+    return values, rest
 
 
-def _value(flag: Flag, value: str) -> Any:
+def value(flag: Flag, text: str, *, where: str) -> Any:
+    """What ``text``, which stands ``where``, means to ``flag``.
+
+    Raises:
+        FlagError: it means nothing.
+    """
     try:
-        return flag.read(value)
+        return flag.read(text)
     except ValueError as error:
-        raise FlagError(f"invalid value {value!r} for flag --{flag.name}: {error}") from error
+        raise FlagError(f"invalid value {text!r} for {where}: {error}") from error
 
 
-def _guess(name: str, known: Iterable[str]) -> str:
+def guess(name: str, known: Iterable[str]) -> str:
+    """What somebody may have meant who wrote ``name``."""
     close = get_close_matches(name, list(known), n=1)
     return f": did you mean --{close[0]}?" if close else ": --help lists the flags"
 

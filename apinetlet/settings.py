@@ -4,6 +4,7 @@ Each field is a flag (``flags.py``), so the parser, ``--help`` and this value ca
 default differently is resolved by the caller once the generation is known. Pure.
 """
 
+import attrs
 from attrs import frozen
 
 from apinetlet.api import GENERATIONS
@@ -15,12 +16,13 @@ OFF = "0"
 """An address that means: do not listen."""
 
 _SOURCE, _TARGET, _MAPPING = "Source cluster", "Api-net cluster", "What is mapped"
-_SERVING, _ELECTION, _WORK, _LOGGING = "Health and metrics", "Leader election", "Work", "Logging"
+_SERVING, _ELECTION, _LOGGING = "Health and metrics", "Leader election", "Logging"
+_LIMITS, _WORK = "Beyond the Go daemon", "Work"
 
 
 @frozen
 class Settings:
-    """What the command line says. Durations are in seconds."""
+    """What command line, environment and file say. Durations are in seconds. What the Go daemon has comes first."""
 
     kubeconfig: str = setting(
         "",
@@ -66,27 +68,9 @@ class Settings:
     watch_filter: str = setting(
         "", "only source objects whose watch-filter label has this value; empty: all", takes="value", group=_MAPPING
     )
-    generation: str = setting(
-        AUTO,
-        "API generation of both clusters; auto asks the source cluster",
-        choices=(AUTO, *GENERATIONS),
-        group=_MAPPING,
-    )
-
     is_node_affinity_aware: bool = setting(False, "ironcore only: load balancers follow node affinity", group=_MAPPING)
     disable_network_peering: bool = setting(False, "ironcore only: leave peering states alone", group=_MAPPING)
     skip_migrations: bool = setting(False, "ironcore only: leave objects of the former origin layout", group=_MAPPING)
-
-    nat_gateway_min_public_ips: int = setting(1, "public addresses that a NAT gateway has at least", group=_MAPPING)
-    nat_gateway_max_public_ips: int = setting(10, "public addresses that a NAT gateway has at most", group=_MAPPING)
-
-    dangling_number: int = setting(
-        10, "so many counterparts of a kind may be deleted for want of a source, however many that are", group=_MAPPING
-    )
-    dangling_percent: int = setting(
-        50, "this share of them may, however many that are; beyond both nothing is deleted", group=_MAPPING
-    )
-    dangling_unlimited: bool = setting(False, "delete counterparts without a source, however many", group=_MAPPING)
 
     metrics_bind_address: str = setting(
         "", "address of /metrics; 0: none; unset: :8080 for onmetal, 0 for ironcore", takes="host:port", group=_SERVING
@@ -116,15 +100,6 @@ class Settings:
     )
     leader_election_retry_period: Seconds = setting(2.0, "pause between two tries", group=_ELECTION)
 
-    workers: int = setting(4, "reconciles at once, a kind", group=_WORK)
-    resync: Seconds = setting(36000.0, "every mapped object is looked at again within this time", group=_WORK)
-    reconcile_deadline: Seconds = setting(120.0, "longest that one reconcile may take", group=_WORK)
-    backoff_cap: Seconds = setting(60.0, "longest pause after repeated errors of one object", group=_WORK)
-    deletion_poll: Seconds = setting(30.0, "how often a deletion looks for itself while its target stays", group=_WORK)
-    drain: Seconds = setting(
-        8.0, "to finish what is in work at a stop; keep it under the pod's grace period", group=_WORK
-    )
-
     zap_devel: bool = setting(True, "development defaults (console, debug); otherwise json, info", group=_LOGGING)
     zap_encoder: str = setting(
         "", "how a line is written", takes="json|console", choices=("", "json", "console"), group=_LOGGING
@@ -138,6 +113,42 @@ class Settings:
         "how times are written",
         choices=("epoch", "millis", "nano", "iso8601", "rfc3339", "rfc3339nano"),
         group=_LOGGING,
+    )
+
+    config: str = setting(
+        "", "YAML with flags as keys, for all that neither flags nor environment say", takes="file", group=_LIMITS
+    )
+    generation: str = setting(
+        AUTO,
+        "API generation of both clusters; auto asks the source cluster",
+        choices=(AUTO, *GENERATIONS),
+        group=_LIMITS,
+    )
+    nat_gateway_min_public_ips: int = setting(1, "public addresses that a NAT gateway has at least", group=_LIMITS)
+    nat_gateway_max_public_ips: int = setting(10, "public addresses that a NAT gateway has at most", group=_LIMITS)
+
+    dangling_number: int = setting(
+        10, "so many counterparts of a kind may be deleted for want of a source, however many that are", group=_LIMITS
+    )
+    dangling_percent: int = setting(
+        50, "this share of them may, however many that are; beyond both nothing is deleted", group=_LIMITS
+    )
+    dangling_unlimited: bool = setting(False, "delete counterparts without a source, however many", group=_LIMITS)
+
+    workers: int = setting(4, "reconciles at once, a kind", group=_WORK)
+    network_workers: int = setting(0, "of Networks; 0: as --workers", group=_WORK)
+    load_balancer_workers: int = setting(0, "of LoadBalancers; 0: as --workers", group=_WORK)
+    nat_gateway_workers: int = setting(0, "of NATGateways; 0: as --workers", group=_WORK)
+    virtual_ip_workers: int = setting(0, "of VirtualIPs; 0: as --workers", group=_WORK)
+    network_interface_workers: int = setting(0, "of NetworkInterfaces; 0: as --workers", group=_WORK)
+    resync: Seconds = setting(36000.0, "every mapped object is looked at again within this time", group=_WORK)
+    request_timeout: Seconds = setting(30.0, "longest that one request may take before it is tried again", group=_WORK)
+    reconcile_deadline: Seconds = setting(120.0, "longest that one reconcile may take", group=_WORK)
+    backoff_base: Seconds = setting(0.2, "longest pause after the first error; it doubles with each more", group=_WORK)
+    backoff_cap: Seconds = setting(60.0, "longest pause after repeated errors of one object", group=_WORK)
+    deletion_poll: Seconds = setting(30.0, "how often a deletion looks for itself while its target stays", group=_WORK)
+    drain: Seconds = setting(
+        8.0, "to finish what is in work at a stop; keep it under the pod's grace period", group=_WORK
     )
 
     def check(self) -> "Settings":
@@ -164,6 +175,14 @@ class Settings:
             raise FlagError("it must be 0 <= --nat-gateway-min-public-ips <= --nat-gateway-max-public-ips")
         if self.workers < 1:
             raise FlagError(f"--workers must be at least 1, not {self.workers}")
+        for field in attrs.fields(type(self)):
+            if field.type in (int, "int") and getattr(self, field.name) < 0:
+                spelled = field.name.replace("_", "-")
+                raise FlagError(f"--{spelled} must not be negative, and is {getattr(self, field.name)}")
+        if not 0 < self.backoff_base <= self.backoff_cap:
+            raise FlagError("it must be 0 < --backoff-base <= --backoff-cap")
+        if min(self.request_timeout, self.reconcile_deadline) <= 0:
+            raise FlagError("--request-timeout and --reconcile-deadline must be more than 0")
         if (
             not self.leader_election_retry_period
             < self.leader_election_renew_deadline

@@ -49,6 +49,10 @@ def test_the_command_line_of_the_go_deployment_is_taken_as_it_is() -> None:
         ),
         (["--api-net-namespace=x", "--rotate-certificates"], "--rotate-certificates is not supported yet"),
         (["--api-net-namespace=x", "--workers=0"], "--workers must be at least 1"),
+        (["--api-net-namespace=x", "--network-workers=-1"], "--network-workers must not be negative, and is -1"),
+        (["--api-net-namespace=x", "--backoff-base=2m"], "0 < --backoff-base <= --backoff-cap"),
+        (["--api-net-namespace=x", "--request-timeout=0"], "--request-timeout and --reconcile-deadline must be"),
+        (["--api-net-namespace=x", "--nat-gateway-min-public-ips=11"], "<= --nat-gateway-max-public-ips"),
         (
             ["--api-net-namespace=x", "--leader-election-renew-deadline=20s"],
             "renew-deadline < --leader-election-lease-duration",
@@ -59,3 +63,11 @@ def test_settings_that_do_not_go_together_are_refused_by_name(words: list[str], 
     settings, _ = flags.parse(words, Settings)
     with pytest.raises(FlagError, match=says):
         settings.check()
+
+
+def test_what_the_go_daemon_has_comes_before_what_it_has_not() -> None:
+    groups = [flag.group for flag in flags.flags_of(Settings) if flag.name in UPSTREAM]
+    ours = [flag.group for flag in flags.flags_of(Settings) if flag.name not in UPSTREAM]
+    order = list(dict.fromkeys(flag.group for flag in flags.flags_of(Settings)))
+    assert [flag.group for flag in flags.flags_of(Settings)] == sorted(groups + ours, key=order.index)
+    assert max(map(order.index, groups)) < min(map(order.index, set(ours) - set(groups)))
