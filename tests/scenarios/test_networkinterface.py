@@ -540,6 +540,52 @@ async def test_a_virtual_ip_without_address_or_not_there_yet_is_waited_for(world
         assert both.public() == [both.vip().status.ip]
 
 
+async def test_the_watch_filter_decides_who_is_mapped_and_never_hangs_a_deletion(world: Lab, both: Both) -> None:
+    label = world.generation.watch_filter_label
+    async with world.daemon(watch_filter="mine"):
+        await both.create_vip(labels={label: "mine"})
+        nic = await both.create_nic(on=await both.create_interface(), vip="public")
+        await world.rest()
+        assert (both.holder(), claim(both)) == ("", "")
+        await both.change(both.kinds.network_interface, "nic", metadata={"labels": {label: "mine"}})
+        await world.rest()
+        assert both.holder() == nic.metadata.uid == claim(both)
+        await both.change(both.kinds.network_interface, "nic", metadata={"labels": {label: None}})
+        writes = world.world.writes
+        await both.program("machine-0", "Ready")
+        await world.rest()
+        assert world.world.writes == writes
+        await both.delete(both.kinds.network_interface, "nic")
+        await world.rest()
+        assert (both.nics, both.holder(), claim(both)) == ([], "", "")
+
+
+async def test_an_interface_being_deleted_without_our_finalizer_is_left_alone(world: Lab, both: Both) -> None:
+    await both.create_nic(on=await both.create_interface(), finalizers=["example.org/hold"])
+    await both.delete(both.kinds.network_interface, "nic")
+    async with world.daemon():
+        await world.rest()
+        assert world.world.writes == 0
+
+
+async def test_a_state_is_mirrored_though_a_part_of_the_interface_fails(world: Lab, both: Both) -> None:
+    async with world.daemon() as daemon:
+        await both.create_vip()
+        await both.create_nic(on=await both.create_interface())
+        await world.rest()
+        # the claim of the VirtualIP fails, whatever else goes through
+        kind = both.kinds.virtual_ip.plural
+        world.to_source.plan = FaultPlan((Rule(Refused(), verbs=WRITES, resources=(kind,)),))
+        await both.want("nic", "public")
+        await both.program("machine-0", "Ready")
+        await world.rest(20)
+        assert (state(both), both.public(), claim(both)) == ("Available", [], "")
+        world.to_source.heal()
+        await world.rest()
+        assert both.public() == [both.vip().status.ip]
+        assert daemon.probes.report("readyz").is_well
+
+
 async def test_what_others_change_of_ours_is_repaired(world: Lab, both: Both) -> None:
     async with world.daemon():
         nic = await attached(both)

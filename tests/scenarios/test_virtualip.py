@@ -263,6 +263,61 @@ async def test_an_ip_of_another_family_is_made_anew(world: Lab, both: Both) -> N
         assert "Recreating" in world.events()
 
 
+async def test_the_watch_filter_decides_who_is_mapped_and_never_hangs_a_deletion(world: Lab, both: Both) -> None:
+    label = world.generation.watch_filter_label
+    async with world.daemon(watch_filter="mine"):
+        await both.create_vip()
+        await world.rest()
+        assert both.ips == []
+        await both.change(both.kinds.virtual_ip, "public", metadata={"labels": {label: "mine"}})
+        await world.rest()
+        assert both.vip().status.ip in both.taken
+        await both.change(both.kinds.virtual_ip, "public", metadata={"labels": {label: None}})
+        writes = world.world.writes
+        await world.rest()
+        assert world.world.writes == writes
+        await both.delete(both.kinds.virtual_ip, "public")
+        await world.rest()
+        assert (both.vips, both.ips, both.taken) == ([], [], [])
+
+
+async def test_a_virtual_ip_being_deleted_without_our_finalizer_is_left_alone(world: Lab, both: Both) -> None:
+    await both.create_vip(finalizers=["example.org/hold"])
+    await both.delete(both.kinds.virtual_ip, "public")
+    async with world.daemon():
+        await world.rest()
+        assert world.world.writes == 0
+        assert both.ips == []
+
+
+async def test_an_outage_of_the_api_net_cluster_takes_no_address_back_and_is_got_over(world: Lab, both: Both) -> None:
+    async with world.daemon():
+        await both.create_vip()
+        await world.rest()
+        address = both.vip().status.ip
+        world.to_apinet.plan = FaultPlan.of(Refused())
+        await both.create_vip("late")
+        await both.change(both.kinds.virtual_ip, "public", metadata={"labels": {"a": "b"}})
+        await world.rest()
+        assert both.vip().status.ip == address
+        assert both.vip("late").status.ip == ""
+        assert "AllocationFailed" not in world.events()  # an outage is the operator's to see
+        world.to_apinet.heal()
+        await world.rest()
+        assert both.vip("late").status.ip in both.taken
+
+
+async def test_an_address_that_somebody_writes_into_the_status_is_taken_back(world: Lab, both: Both) -> None:
+    async with world.daemon():
+        await both.create_vip()
+        await world.rest()
+        address = both.vip().status.ip
+        for forged in ({"ip": "198.18.9.9"}, {"ip": "no address"}, None):
+            await both.change(both.kinds.virtual_ip, "public", status=forged)
+            await world.rest(5)
+            assert both.vip().status.ip == address
+
+
 async def test_a_new_virtual_ip_costs_three_writes_and_its_deletion_two(world: Lab, both: Both) -> None:
     async with world.daemon():
         await both.create_vip()
