@@ -33,7 +33,11 @@ class _Wrong(Exception):
 
 
 _END: Final = "unexpected end of JSON input"
-_SPACE: Final = " \t\r\n"
+_BLANK: Final = re.compile(r"[ \t\r\n]+")
+_PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]+')
+"""What a string holds that needs no second look."""
+_DEEPEST: Final = 10_000
+"""How deep Go's decoder reads."""
 
 
 def json_error(raw: bytes) -> str:
@@ -71,8 +75,8 @@ class _Scanner:
         raise _Wrong(f"invalid character {shown} {where}")
 
     def space(self) -> None:
-        while not self.is_done() and self.text[self.at] in _SPACE:
-            self.at += 1
+        found = _BLANK.match(self.text, self.at)
+        self.at = found.end() if found else self.at
 
     def value(self) -> None:
         """One value; iterative, since a text may be nested deeper than Python calls may."""
@@ -87,6 +91,8 @@ class _Scanner:
                     self.at += 1
                 else:
                     open_ones.append(character)
+                    if len(open_ones) > _DEEPEST:
+                        raise _Wrong("exceeded max depth")
                     if character == "{":
                         self.key()
                     continue
@@ -130,7 +136,11 @@ class _Scanner:
 
     def string(self) -> None:
         self.at += 1
-        while (character := self.character) != '"':
+        while True:
+            found = _PLAIN.match(self.text, self.at)
+            self.at = found.end() if found else self.at
+            if (character := self.character) == '"':
+                break
             if character < " ":
                 self.wrong("in string literal")
             self.at += 1
