@@ -113,11 +113,12 @@ class Show:
 
     def _draw(self, step: Step, *, last: bool = False) -> None:
         if self.screen is not None:
-            self.screen.update(self._picture(step), refresh=True)
+            self.screen.update(self.picture(step), refresh=True)
         elif last:
-            self.console.print(self._picture(step, steps=False))
+            self.console.print(self.picture(step, steps=False))
 
-    def _picture(self, step: Step, *, steps: bool = True) -> RenderableType:
+    def picture(self, step: Step, *, steps: bool = True) -> RenderableType:
+        """Both sides as they are now, under a step; with ``steps``, what came before it below."""
         return picture(
             scene(self.world),
             title=step.title,
