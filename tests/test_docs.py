@@ -18,11 +18,21 @@ NOT_DUE = {25}
 
 def test_the_table_of_pains_is_the_one_that_the_marks_make() -> None:
     page = pains.PAGE.read_text()
-    assert pains.replaced(page, pains.table(list(pains.proofs()))) == page, "run tools/pains.py --write"
+    assert pains.replaced(page, pains.table(list(pains.proofs()), pains.red())) == page, "run tools/pains.py --write"
 
 
 def test_every_pain_that_is_due_has_a_test() -> None:
     assert pains.PAINS.keys() - {proof.pain for proof in pains.proofs()} <= NOT_DUE
+
+
+def test_every_test_that_was_seen_red_is_marked_with_the_pain_it_was_seen_red_for() -> None:
+    marked = list(pains.proofs())
+    unmarked = [
+        seen
+        for seen in pains.red().tests
+        if not any(seen.pain == one.pain and pains.is_in(seen.test, one.test) for one in marked)
+    ]
+    assert unmarked == []
 
 
 def test_the_table_of_scenarios_is_the_one_that_the_names_make() -> None:

@@ -3,18 +3,22 @@
     python tools/pains.py           # prints the table
     python tools/pains.py --write   # puts it into docs/testing.md
 
-A test says what it protects by ``@pytest.mark.pain(number)``. The sources are read, not run.
+A test says what it protects by ``@pytest.mark.pain(number)``; ``tests/red/breakages.toml`` says which of them turn red
+when what they protect is taken away. The sources are read, not run.
 """
 
 import argparse
 import ast
 import pathlib
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
+BREAKAGES = pathlib.PurePosixPath("tests/red/breakages.toml")
 START, END = "<!-- pains: made by tools/pains.py -->\n", "<!-- end of pains -->\n"
 
 PAINS: Mapping[int, str] = {
@@ -58,34 +62,65 @@ PAINS: Mapping[int, str] = {
 
 @frozen
 class Proof:
-    """A test that is marked with a pain."""
+    """A test, or a class or file of them, that is marked with a pain. ``test`` is its id for pytest."""
 
     pain: int
-    file: pathlib.PurePosixPath
-    name: str
+    test: str
+
+
+@frozen
+class Red:
+    """For each pain, how many things were taken away; and the tests that turned red then."""
+
+    counts: Counter[int]
+    tests: frozenset[Proof]
+
+    def has(self, proof: Proof) -> bool:
+        """Whether a test, or one of those in a class or a file, is among them."""
+        return any(one.pain == proof.pain and is_in(one.test, proof.test) for one in self.tests)
+
+
+def is_in(test: str, place: str) -> bool:
+    """Whether a test is ``place``, or lies in that class or file."""
+    return test == place or test.startswith(f"{place}::")
 
 
 def proofs(root: pathlib.Path = ROOT) -> Iterator[Proof]:
     """Every marked test below ``tests/``, in the order of files and lines."""
     for path in sorted((root / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                for pain in _marks(node):
-                    yield Proof(pain, pathlib.PurePosixPath(path.relative_to(root).as_posix()), node.name)
+        yield from _marked(ast.parse(path.read_text()), path.relative_to(root).as_posix())
 
 
-def _marks(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[int]:
-    for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.pain":
-            yield from (ast.literal_eval(argument) for argument in decorator.args)
+def red(root: pathlib.Path = ROOT) -> Red:
+    """What is on the list of breakages."""
+    entries = tomllib.loads((root / BREAKAGES).read_text())["breakage"]
+    tests = frozenset(Proof(entry["pain"], test) for entry in entries for test in entry["tests"])
+    return Red(Counter(entry["pain"] for entry in entries), tests)
 
 
-def table(found: list[Proof]) -> str:
-    """The table in Markdown: a row a pain, its tests in order."""
-    rows = ["| # | what goes wrong elsewhere | the test that would turn red |", "|---|---|---|"]
+def _marked(parent: ast.Module | ast.ClassDef, place: str) -> Iterator[Proof]:
+    for node in parent.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
+            yield from (Proof(pain, place) for pain in _marks([node.value]))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from (Proof(pain, f"{place}::{node.name}") for pain in _marks(node.decorator_list))
+        if isinstance(node, ast.ClassDef):
+            yield from _marked(node, f"{place}::{node.name}")
+
+
+def _marks(expressions: Iterable[ast.expr]) -> Iterator[int]:
+    for part in (node for expression in expressions for node in ast.walk(expression)):
+        if isinstance(part, ast.Call) and ast.unparse(part.func) == "pytest.mark.pain":
+            yield from (ast.literal_eval(argument) for argument in part.args)
+
+
+def table(found: list[Proof], seen: Red) -> str:
+    """The table in Markdown: a row a pain, its tests in order, those that were seen red marked as such."""
+    rows = ["| # | what goes wrong elsewhere | seen red | the test that would turn red |", "|---|---|---|---|"]
     for number, pain in PAINS.items():
-        tests = dict.fromkeys(f"`{one.file}::{one.name}`" for one in found if one.pain == number)
-        rows.append(f"| {number} | {pain} | {'<br>'.join(tests) or 'none yet'} |")
+        tests = dict.fromkeys(one for one in found if one.pain == number)
+        cells = [f"`{one.test}`{' ●' if seen.has(one) else ''}" for one in tests]
+        rows.append(f"| {number} | {pain} | {seen.counts[number] or '-'} | {'<br>'.join(cells) or 'none yet'} |")
     return "\n".join(rows) + "\n"
 
 
@@ -99,7 +134,7 @@ def replaced(page: str, content: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the table into docs/testing.md")
-    content = table(list(proofs()))
+    content = table(list(proofs()), red())
     if parser.parse_args().write:
         PAGE.write_text(replaced(PAGE.read_text(), content))
     else:

@@ -22,11 +22,12 @@ def taken(*causes: Cause, limit: int = 8) -> tuple[Cause, ...]:
 
 @pytest.mark.pain(24)
 def test_changes_of_one_object_become_one_cause_from_the_first_to_the_last_version() -> None:
-    states = [entry("a", version, spec={"size": version, "same": 1}) for version in (1, 2, 3)]
+    specs = {"size": 1, "same": 1}, {"size": 2, "same": 1}, {"size": 2, "same": 1, "later": 1}
+    states = [entry("a", version, spec=spec) for version, spec in enumerate(specs, 1)]
     [cause] = taken(*(cause_of(change(*pair), at=0.0) for pair in pairwise(states)))
     assert (cause.old_version, cause.new_version, cause.count) == ("1", "3", 2)
-    assert cause.changed_paths == ("spec.size",)
-    assert str(cause) == "change home widgets.example.com ns/a: 1 -> 3 spec.size x2"
+    assert cause.changed_paths == ("spec.later", "spec.size")
+    assert str(cause) == "change home widgets.example.com ns/a: 1 -> 3 spec.later spec.size x2"
 
 
 @pytest.mark.pain(24)

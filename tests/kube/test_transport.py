@@ -651,6 +651,7 @@ async def test_a_cancelled_read_loses_nothing(connect: Connect) -> None:
         await stream.aclose()
 
 
+@pytest.mark.pain(18)
 async def test_a_stream_that_nobody_reads_holds_its_server_back(connect: Connect) -> None:
     sent = 0
 

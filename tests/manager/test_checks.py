@@ -2,6 +2,7 @@
 
 import anyio
 import anyio.lowlevel
+import pytest
 
 from reconcile.manager import checks
 from reconcile.manager.checks import LoopLag
@@ -11,6 +12,7 @@ from reconcile.testing.loop import virtual
 from tests.manager.place import Granter, Side, an_elector, wish
 
 
+@pytest.mark.pain(17)
 async def test_a_blocked_loop_is_told_for_a_while_and_then_forgotten() -> None:
     lag = LoopLag(limit=2.0, memory=30.0)
     lag.note(1.9)
@@ -36,6 +38,7 @@ async def test_a_leader_whose_lease_no_longer_covers_its_writes_is_not_well_and_
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.pain(2)
 async def test_a_copy_is_fresh_as_long_as_the_server_says_anything() -> None:
     async with ApiServer() as server, anyio.create_task_group() as tasks:
         home = Side.of(server)
@@ -55,6 +58,7 @@ async def test_a_copy_is_fresh_as_long_as_the_server_says_anything() -> None:
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.pain(16)
 async def test_a_controller_is_well_although_its_reconciles_fail_but_not_when_one_cannot_be_ended() -> None:
     async def ignores_its_end() -> None:
         for _ in range(20):

@@ -76,6 +76,7 @@ async def test_a_limit_bounds_the_list_and_the_counts_stay_true() -> None:
     assert facts["depth"] == {"0": 6}
 
 
+@pytest.mark.pain(24)
 async def test_why_tells_the_last_passes_of_a_key_that_is_given_as_it_is_printed() -> None:
     async with ApiServer() as server:
         home = Side.of(server)

@@ -109,6 +109,7 @@ async def test_a_lone_candidate_leads_at_once_and_keeps_renewing() -> None:
         assert place.record["renewTime"] > "2026-01-01T00:04:57"
 
 
+@pytest.mark.pain(19)
 async def test_nothing_passes_the_fence_before_the_election_is_won() -> None:
     async with a_place() as place:
         await place.leader("a")
@@ -175,6 +176,7 @@ class TestAHolderThatIsNotOurs:
             renewed = {**spec, "renewTime": f"2020-01-01T00:00:{number + 1:02}.000000Z"}
             lease = await client.update(LEASE, {**lease.thaw(), "spec": renewed})
 
+    @pytest.mark.pain(19)
     async def test_it_is_honoured_while_it_renews_and_followed_when_it_stops(self) -> None:
         async with a_place() as place:
             place.tasks.start_soon(self.renew, place.server.client(), 20)

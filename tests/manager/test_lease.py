@@ -113,6 +113,7 @@ class TestCampaign:
         assert step.body["metadata"]["resourceVersion"] == "7"
         assert step.body["metadata"]["labels"] == {"of": "others"}
 
+    @pytest.mark.pain(19)
     def test_a_held_lease_is_left_alone_until_it_stood_unchanged_for_its_own_duration(self) -> None:
         candidate = a_candidate()
         for now in (100.0, 103.0, 108.0, 114.9):
@@ -208,6 +209,7 @@ class TestKeeping:
         leader.failed(2.1)
         assert leader.step(2.2, UTC) == Wait(4.1)
 
+    @pytest.mark.pain(19)
     def test_leading_ends_when_renewals_fail_up_to_the_deadline_while_the_lease_is_still_valid(self) -> None:
         leader = a_leader()
         leader.failed(2.0)

@@ -26,6 +26,7 @@ async def test_verbose_lists_every_check_as_the_api_server_does() -> None:
     assert await ask(some_probes(), "/livez", verbose="") == (200, "[+]ping ok\n[+]loop ok\nlivez check passed\n")
 
 
+@pytest.mark.pain(2)
 async def test_one_failed_check_fails_its_path_with_the_reason_and_no_other_path() -> None:
     status, text = await ask(some_probes(), "/readyz")
     assert status == 500

@@ -1,5 +1,6 @@
 """Rights told from declarations: what RBAC has to grant, no more and no less."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ NETWORK = Resource.untyped("networking.ironcore.dev/v1alpha1", "Network", "netwo
 GROUP = "networking.ironcore.dev"
 
 
+@pytest.mark.pain(10)
 def test_a_watched_kind_needs_get_list_and_watch_in_each_of_its_namespaces() -> None:
     assert watching("home", POD, ("a", "b")) == [
         Rule("home", "a", "", "pods", ("get", "list", "watch")),
@@ -25,6 +27,7 @@ def test_a_kind_without_namespaces_needs_its_rights_everywhere() -> None:
     assert rule.namespace == ""
 
 
+@pytest.mark.pain(10)
 def test_an_apply_may_create_the_object_but_not_its_status() -> None:
     main, status = Writes("home", NETWORK, ("apply",), ("", "status")).rules()
     assert main == Rule("home", "", GROUP, "networks", ("create", "patch"))

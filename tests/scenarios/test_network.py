@@ -166,6 +166,7 @@ async def test_net_11_a_finalizer_that_somebody_else_adds_at_the_same_time_stays
         assert set(finalizers) == {"networking.example/network", world.generation.finalizer("Network")}
 
 
+@pytest.mark.pain(20)
 async def test_net_12_a_network_waits_for_a_foreign_finalizer_of_its_counterpart(world: Lab) -> None:
     async with world.daemon():
         await world.world.create_network("blue")
