@@ -23,10 +23,11 @@ from reconcile.cache.store import Store
 from reconcile.cache.watched import Watched
 from reconcile.cache.writing import Writing
 from reconcile.core.clock import Seconds
+from reconcile.kube import request as requests
 from reconcile.kube.client import Client
 from reconcile.kube.errors import AlreadyExists, NotFound
 from reconcile.kube.journal import Outcome
-from reconcile.kube.objects import ObjectKey, ObjectMeta, structure_meta
+from reconcile.kube.objects import Object, ObjectKey, ObjectMeta, structure_meta
 from reconcile.kube.patch import Patch, merge
 from reconcile.kube.request import Propagation
 from reconcile.kube.resource import Resource
@@ -162,9 +163,9 @@ class Cluster:
         if not isinstance(obj, Mapping):
             return self.resource(type(obj))
         kind = str(obj.get("apiVersion") or ""), str(obj.get("kind") or "")
-        if kind not in self._kinds:
+        if (found := self._kinds.get(kind)) is None:
             raise self._undeclared(" ".join(part for part in kind if part) or "an object that does not say its kind")
-        return self._kinds[kind]
+        return found
 
     # reading live
 
@@ -188,15 +189,15 @@ class Cluster:
 
         The object as it is then, from the answer or from the store.
         """
-        resource = self._of(body)
-        document = resource.codec.encode(body)
-        key = _key(document)
+        resource, key = self._of(body), _key(body)
+        sendable = resource.codec.dumps(body)
         known = self._writing.known(resource, key)
-        if known is not None and proof.is_applied(known, document, subresource):
+        if known is not None and known.applied and proof.is_applied(known, orjson.loads(sendable), subresource):
             self._writing.note("apply", resource, key, "suppressed", subresource, known.meta.resource_version)
             return self._informers[resource].store.structure(known)
-        call = self.client.apply(resource, document, subresource=subresource, force=force)
-        return await self._writing.send("apply", resource, key, call, subresource)
+        manager = self.client.field_manager
+        request = requests.apply(resource, key, sendable, field_manager=manager, force=force, subresource=subresource)
+        return await self._writing.send("apply", resource, key, request, subresource)
 
     @overload
     async def apply_status(self, body: dict[str, Any], *, force: bool = True) -> Any: ...
@@ -215,15 +216,22 @@ class Cluster:
         resource, meta = self._of(obj), _meta(obj)
         if patch is None:
             return obj
-        known = self._writing.known(resource, meta.key)
+        key = meta.key
+        known = self._writing.known(resource, key)
         newest = known.meta if known is not None and is_newer(known.meta, meta) else meta
-        if newest.uid == meta.uid and proof.is_met(
-            newest.raw, patch, is_partial=self._writing.is_partial(resource, meta.key)
-        ):
-            self._writing.note("patch", resource, meta.key, "suppressed", subresource, meta.resource_version)
-            return obj
-        call = self.client.patch(resource, meta.key, proof.meant_for(patch, meta.uid), subresource=subresource)
-        return cast(T, await self._writing.send("patch", resource, meta.key, call, subresource, meta, _paths(patch)))
+        if newest.uid == meta.uid:
+            is_partial = self._writing.is_partial(resource, key)
+            if proof.is_met(_document(obj, newest), patch, is_partial=is_partial):
+                self._writing.note("patch", resource, key, "suppressed", subresource, meta.resource_version)
+                return obj
+        request = requests.patch(
+            resource,
+            key,
+            proof.meant_for(patch, meta.uid),
+            field_manager=self.client.field_manager,
+            subresource=subresource,
+        )
+        return cast(T, await self._writing.send("patch", resource, key, request, subresource, meta, patch))
 
     async def patch_status(self, obj: T, patch: Patch | None) -> T:
         """``patch`` of the status."""
@@ -239,9 +247,10 @@ class Cluster:
         Raises:
             AlreadyExists: there is one of that name.
         """
-        resource = self._of(body)
-        document = resource.codec.encode(body)
-        return await self._writing.send("create", resource, _key(document), self.client.create(resource, document))
+        resource, key = self._of(body), _key(body)
+        manager = self.client.field_manager
+        request = requests.create(resource, resource.codec.dumps(body), namespace=key.namespace, field_manager=manager)
+        return await self._writing.send("create", resource, key, request)
 
     @overload
     async def create_if_absent(self, body: dict[str, Any]) -> Any: ...
@@ -249,8 +258,7 @@ class Cluster:
     async def create_if_absent(self, body: T) -> T: ...
     async def create_if_absent(self, body: Any) -> Any:
         """The object of that name, created if there is none. One that is there is left as it is."""
-        resource = self._of(body)
-        key = _key(resource.codec.encode(body))
+        resource, key = self._of(body), _key(body)
         if (known := self._writing.known(resource, key)) is not None:
             self._writing.note("create", resource, key, "suppressed", version=known.meta.resource_version)
             return self._informers[resource].store.structure(known)
@@ -284,11 +292,13 @@ class Cluster:
         if raw and change is None:
             self._writing.note("update", resource, key, "suppressed", subresource, version)
             return obj
+        manager = self.client.field_manager
         if change is not None and self._writing.is_partial(resource, key):
-            call = self.client.patch(resource, key, proof.guarded(change, version), subresource=subresource)
+            patch = proof.guarded(change, version)
+            request = requests.patch(resource, key, patch, field_manager=manager, subresource=subresource)
         else:
-            call = self.client.update(resource, document, subresource=subresource)
-        return await self._writing.send("update", resource, key, call, subresource, paths=_paths(change))
+            request = requests.update(resource, key, document, field_manager=manager, subresource=subresource)
+        return await self._writing.send("update", resource, key, request, subresource, patch=change)
 
     async def delete(
         self,
@@ -322,7 +332,7 @@ class Cluster:
         ):
             self._writing.note("delete", resource, key, "suppressed", version=known.meta.resource_version)
             return
-        call = self.client.delete(
+        request = requests.delete(
             resource,
             key,
             uid=uid,
@@ -331,7 +341,7 @@ class Cluster:
             grace_period_seconds=grace_period_seconds,
         )
         with suppress(NotFound):
-            await self._writing.send("delete", resource, key, call, last=last)
+            await self._writing.send("delete", resource, key, request, last=last)
 
 
 def _meta(obj: Any) -> ObjectMeta:
@@ -339,10 +349,17 @@ def _meta(obj: Any) -> ObjectMeta:
     return meta if isinstance(meta, ObjectMeta) else structure_meta(obj.get("metadata") or {})
 
 
-def _key(document: Mapping[str, Any]) -> ObjectKey:
-    head = document.get("metadata") or {}
+def _document(obj: Any, newest: ObjectMeta) -> Mapping[str, Any] | None:
+    """What is known of the newest state: of an untyped object that is it, the document parsed already."""
+    if isinstance(obj, Object) and obj.metadata is newest:
+        return obj.inside
+    return cast(Mapping[str, Any], orjson.loads(newest.raw)) if newest.raw else None
+
+
+def _key(body: Any) -> ObjectKey:
+    """Which object a body is about, typed or not."""
+    meta = getattr(body, "metadata", None)
+    if isinstance(meta, ObjectMeta):
+        return meta.key
+    head = (body.get("metadata") if isinstance(body, Mapping) else None) or {}
     return ObjectKey(str(head.get("namespace") or ""), str(head.get("name") or ""))
-
-
-def _paths(patch: Patch | None) -> tuple[str, ...]:
-    return patch.paths if patch is not None else ()

@@ -107,7 +107,8 @@ class EntryReader:
             kept = self._type + kept.lstrip()[1:]  # the items of a list of a built-in kind do not say what they are
         kept_head = decode_meta(kept)
         if kept_head.labels:
-            self._share_labels(kept_head)
+            shared = _shared(self._known_labels, tuple(kept_head.labels.items()), kept_head.labels)
+            force_setattr(kept_head, "labels", shared)
         return Entry(kept_head, applied, is_partial)
 
     def _applied(self, managed_fields: bytes) -> tuple[Applied, ...]:
@@ -115,15 +116,11 @@ class EntryReader:
             managers = _MANAGERS.decode(managed_fields)
         except msgspec.DecodeError:  # no proof of anything, then
             return ()
-        applied = tuple(
-            Applied(entry.subresource, entry.api_version, bytes(entry.fields_v1))
-            for entry in managers
-            if entry.manager == self.manager and entry.operation == "Apply"
-        )
+        ours = [entry for entry in managers if entry.operation == "Apply" and entry.manager == self.manager]
+        if not ours:
+            return ()
+        applied = tuple([Applied(entry.subresource, entry.api_version, bytes(entry.fields_v1)) for entry in ours])
         return _shared(self._known_applied, applied, applied)
-
-    def _share_labels(self, meta: ObjectMeta) -> None:
-        force_setattr(meta, "labels", _shared(self._known_labels, tuple(meta.labels.items()), meta.labels))
 
 
 V = TypeVar("V")

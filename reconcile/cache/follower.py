@@ -29,11 +29,11 @@ from reconcile.cache.staging import Staging
 from reconcile.cache.steps import AskKind, Effect, List, Pause, State, Watch
 from reconcile.cache.store import Store
 from reconcile.cache.watched import Watched, rule_for
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import Clock, Seconds
 from reconcile.kube import request as requests
 from reconcile.kube.client import Client
 from reconcile.kube.errors import BadAnswer, Forbidden, KubeError, NotFound
-from reconcile.kube.objects import BadObject, ObjectKey, decode_meta, excerpt
+from reconcile.kube.objects import BadObject, ObjectKey, ObjectMeta, decode_meta, excerpt
 from reconcile.kube.pages import read_page
 from reconcile.kube.request import HttpRequest
 from reconcile.kube.transport import Stream
@@ -88,6 +88,7 @@ class Follower(Generic[T]):
     _work_bytes: int = attrs.field(init=False, default=0)
     _shown: State | None = attrs.field(init=False, default=None)
     _verb: str = attrs.field(init=False, default="list")
+    _clock: Clock = attrs.field(init=False, factory=Clock)
 
     async def run(self) -> None:
         """Ask, for ever."""
@@ -97,7 +98,7 @@ class Follower(Generic[T]):
             except KubeError as error:
                 if isinstance(error, BadAnswer):
                     self.bad["answer"] += 1
-                self.reflector.failed(error, now())
+                self.reflector.failed(error, self._clock.now())
                 self.refusals = self.refusals + 1 if self.reflector.state in REFUSED else 0
             self._show()
 
@@ -153,7 +154,7 @@ class Follower(Generic[T]):
             raw = page.items.pop()
             self._stage(raw)
             await self._pace(len(raw))
-        await self._act(self.reflector.page(page.resource_version, page.continue_, now()))
+        await self._act(self.reflector.page(page.resource_version, page.continue_, self._clock.now()))
 
     async def _watch(self, step: Watch) -> None:
         request = requests.watch(
@@ -168,7 +169,7 @@ class Follower(Generic[T]):
         try:
             if self.reflector.step is not step:  # meanwhile a list was asked for
                 return
-            self.reflector.opened(now())
+            self.reflector.opened(self._clock.now())
             self.refusals = 0
             if step.lists:
                 self._staging = self.store.stage(self.namespace)
@@ -183,29 +184,39 @@ class Follower(Generic[T]):
 
     async def _read(self, stream: Stream) -> None:
         """Until the stream is over, or of no more use."""
-        reflector, opened = self.reflector, now()
-        lines = Lines(self.settings.line_limit_bytes, about=self.watched.resource.name)
         self._left.clear()
+        with anyio.CancelScope() as limit:
+            await self._read_on(stream, limit)
+        if limit.cancelled_caught and not self._left.is_set():
+            self.reflector.silent(self._clock.now())
+
+    async def _read_on(self, stream: Stream, limit: anyio.CancelScope) -> None:
+        """The same, within a scope whose deadline goes along."""
+        reflector, opened = self.reflector, self._clock.now()
+        name = self.watched.resource.name
+        lines = Lines(self.settings.line_limit_bytes, about=name)
         while not self._left.is_set() and isinstance(step := reflector.step, Watch):
-            data = b""
-            with anyio.CancelScope(deadline=min(now() + step.idle, opened + step.limit)) as self._reading:
+            deadline = min(self._clock.now() + step.idle, opened + step.limit)
+            if not 0.0 <= deadline - limit.deadline < _LATE:
+                limit.deadline = deadline
+            self._reading = limit
+            try:
                 data = await stream.read()
-            if self._reading.cancelled_caught:
-                if not self._left.is_set():
-                    reflector.silent(now())
-                return
+            finally:
+                self._reading = None
             if not data:
                 if lines.held_bytes:
                     self._bad("cut", "the watch ended within a line", bytes=lines.held_bytes)
-                reflector.closed(now())
+                reflector.closed(self._clock.now())
                 return
             if not step.lists:
                 self._heard()
             for line in lines.feed(data):
-                effect = self._event(decode_event(line, about=self.watched.resource.name))
+                effect = self._event(decode_event(line, about=name))
                 if effect is Effect.STOP:
                     return
                 if effect in _OF_ALL:
+                    limit.deadline = math.inf  # what has come is told to its end
                     await self._act(effect)
                 self._work_bytes += len(line) + _WORK_PER_DOCUMENT
                 if self._work_bytes >= self.settings.slice_bytes:
@@ -222,7 +233,7 @@ class Follower(Generic[T]):
             served = False
         self.refusals = 0
         self._heard()
-        await self._act(self.reflector.kind_is(served, now()))
+        await self._act(self.reflector.kind_is(served, self._clock.now()))
 
     def _selection(self) -> dict[str, Any]:
         watched = self.watched
@@ -246,7 +257,9 @@ class Follower(Generic[T]):
         self.events += 1
         match event.type:
             case "BOOKMARK":
-                effect = self.reflector.bookmark(event.resource_version, ends_list=event.ends_initial_events, now=now())
+                effect = self.reflector.bookmark(
+                    event.resource_version, ends_list=event.ends_initial_events, now=self._clock.now()
+                )
                 if effect is Effect.NOTHING and self._staging is None:
                     self.store.reached(event.resource_version, self.namespace)
                 return effect
@@ -259,17 +272,35 @@ class Follower(Generic[T]):
                 return self._object(event.raw)
 
     def _object(self, raw: bytes) -> Effect:
+        if self.store.awaits_own and (own := self._own(raw)) is not None:
+            effect = self.reflector.event(own.resource_version, now=self._clock.now())
+            if effect is Effect.COMMIT:
+                self.store.confirm(own)
+                return effect
         try:
             entry = self.reader.read(raw)
         except BadObject as error:
             self._unreadable(raw, error)
             return Effect.NOTHING
-        effect = self.reflector.event(entry.meta.resource_version, now=now())
+        effect = self.reflector.event(entry.meta.resource_version, now=self._clock.now())
         if effect is Effect.COMMIT:
             self.deliver(self.store.commit(entry))
         elif effect is Effect.STAGE and self._staging is not None:
             self._staging.add(entry)
         return effect
+
+    def _own(self, raw: bytes) -> ObjectMeta | None:
+        """The head of an object that the answer to our own write has shown in this very version already.
+
+        Half of what a controller sees is that: it need not be read again.
+        """
+        try:
+            seen = _DOCUMENT.decode(raw).metadata
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        known = self.store.meta(ObjectKey(seen.namespace, seen.name))
+        is_it = known is not None and known.resource_version == seen.resource_version and known.uid == seen.uid
+        return known if is_it else None
 
     def _end(self, raw: bytes) -> Effect:
         try:
@@ -277,7 +308,7 @@ class Follower(Generic[T]):
         except BadObject as error:
             self._bad("object", "the end of an object cannot be read, so all are listed", error=error)
             return self.reflector.relist("bad object")
-        effect = self.reflector.event(meta.resource_version, is_end=True, now=now())
+        effect = self.reflector.event(meta.resource_version, is_end=True, now=self._clock.now())
         if effect is Effect.COMMIT:
             self.deliver(self.store.remove(meta))
         elif effect is Effect.STAGE and self._staging is not None:
@@ -323,7 +354,7 @@ class Follower(Generic[T]):
         await asyncio.sleep(0)
 
     def _heard(self) -> None:
-        self.heard_at = now()
+        self.heard_at = self._clock.now()
 
     def _show(self) -> None:
         """Say it once when the state has changed."""
@@ -354,9 +385,15 @@ _WORK_PER_DOCUMENT: Final = 512
 """Reading a document costs as much as this many bytes of it, whatever its length."""
 
 
-class _Named(msgspec.Struct, gc=False):
+_LATE: Final[Seconds] = 1.0
+"""So much before its time a silent stream may be given up: a timer for each read would cost more than the read."""
+
+
+class _Named(msgspec.Struct, gc=False, rename="camel"):
     name: str
     namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
 
 
 class _Document(msgspec.Struct, gc=False):

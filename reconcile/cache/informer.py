@@ -28,7 +28,7 @@ from reconcile.cache.reflector import Reflector
 from reconcile.cache.steps import ReflectorSettings, State
 from reconcile.cache.store import Store
 from reconcile.cache.watched import Watched
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import Clock, Seconds
 from reconcile.kube.client import Client
 from reconcile.kube.errors import KubeError
 from reconcile.kube.objects import ObjectMeta
@@ -105,6 +105,7 @@ class Informer(Generic[T]):
         ]
         self._something_moved = asyncio.Event()
         self._wrote = asyncio.Event()
+        self._clock = Clock()
 
     # running
 
@@ -160,12 +161,12 @@ class Informer(Generic[T]):
 
     def own(self, entry: Entry) -> None:
         """The answer to a write of ours: into the store, and to the handlers."""
-        self._audience.tell(self.store.own(entry, now()))
+        self._audience.tell(self.store.own(entry, self._clock.now()))
         self._wrote.set()
 
     def own_delete(self, last: ObjectMeta) -> None:
         """What we deleted is gone."""
-        self._audience.tell(self.store.own_delete(last, now()))
+        self._audience.tell(self.store.own_delete(last, self._clock.now()))
         self._wrote.set()
 
     # how it goes
@@ -241,8 +242,8 @@ class Informer(Generic[T]):
             await self._wrote.wait()
             self._wrote.clear()
             while (until := self.store.next_expiry()) is not None:
-                await asyncio.sleep(until - now())
-                if (lost := self.store.expire(now())) is None:
+                await asyncio.sleep(until - self._clock.now())
+                if (lost := self.store.expire(self._clock.now())) is None:
                     continue
                 logger.warning(
                     "the watch has not shown own writes in time, so all are listed: informer=%s writes=%d seconds=%g",

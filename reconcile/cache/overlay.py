@@ -9,7 +9,7 @@ none of those we watch: whoever asks ``expire`` is told, and lists again. Where 
 seen: our own write then holds until its very version comes by, or its time is over. Pure.
 """
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import attrs
 
@@ -33,8 +33,7 @@ class Lost:
     version: int
 
 
-@attrs.frozen
-class _Note:
+class _Note(NamedTuple):
     """``is_awaited``: the watch will show it, or show that it went out of sight."""
 
     meta: ObjectMeta
@@ -88,7 +87,7 @@ class Overlay:
         if seen.resource_version == last.resource_version or is_newer(seen, last):
             del self._dead[seen.uid]
         else:  # it went out of sight before we deleted it, so its end may never show
-            self._dead[seen.uid] = attrs.evolve(dead, is_awaited=False)
+            self._dead[seen.uid] = dead._replace(is_awaited=False)
         return False
 
     def _passes(self, seen: ObjectMeta) -> bool:

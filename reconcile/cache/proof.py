@@ -7,7 +7,6 @@ no, and the write is sent. Pure.
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
 import orjson
 
 from reconcile.cache.entry import Entry
@@ -28,14 +27,14 @@ def is_applied(entry: Entry | None, body: Mapping[str, Any], subresource: str = 
     return covers(orjson.loads(ours[0].fields), body, orjson.loads(entry.raw))
 
 
-def is_met(raw: bytes, patch: Patch, *, is_partial: bool) -> bool:
+def is_met(document: Mapping[str, Any] | None, patch: Patch, *, is_partial: bool) -> bool:
     """Whether the document already is as a merge patch wants it; of other patches that is not told.
 
-    ``is_partial``: parts of the document may have been left out of ``raw``.
+    ``is_partial``: parts of the document may have been left out. ``None``: nothing is known of it.
     """
-    if not raw or not isinstance(patch, MergePatch) or (is_partial and _removes(patch.value)):
+    if document is None or not isinstance(patch, MergePatch) or (is_partial and _removes(patch.value)):
         return False
-    return changes_nothing(orjson.loads(raw), patch)
+    return changes_nothing(document, patch)
 
 
 def _removes(value: Mapping[str, Any]) -> bool:
@@ -56,4 +55,4 @@ def meant_for(patch: Patch, uid: str) -> Patch:
     if not uid or isinstance(patch, JsonPatch):
         return patch
     head = patch.value.get("metadata") or {}
-    return attrs.evolve(patch, value={**patch.value, "metadata": {**head, "uid": uid}})
+    return type(patch)({**patch.value, "metadata": {**head, "uid": uid}})

@@ -11,6 +11,7 @@ Pure: ``informer.py`` brings the events and tells who wants to know, ``cluster.p
 
 import builtins
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Final, Generic, TypeVar
 
@@ -60,7 +61,7 @@ class Store(Generic[T]):
         """How often each index function failed."""
         self._in_scope = in_scope
         self._typed_limit = typed_limit
-        self._typed: dict[Entry, T] = {}
+        self._typed: OrderedDict[Entry, T] = OrderedDict()
         self._codec: Codec[T] | None = None
         self._indexes = {index.name: (place, index) for place, index in enumerate(indexes)}
         if len(self._indexes) < len(indexes):
@@ -146,19 +147,20 @@ class Store(Generic[T]):
         Raises:
             BadObject: the document does not fit the type.
         """
-        typed = self._typed.pop(entry, None)
+        typed = self._typed.get(entry)
         if typed is None:
-            typed = self._decode(entry)
-            if len(self._typed) >= self._typed_limit:
-                del self._typed[next(iter(self._typed))]
-        self._typed[entry] = typed  # the last one is the one used last
+            typed = self._typed[entry] = self._decode(entry)
+            if len(self._typed) > self._typed_limit:
+                self._typed.popitem(last=False)
+        else:
+            self._typed.move_to_end(entry)
         return typed
 
     def _decode(self, entry: Entry) -> T:
         if self._codec is None:
             self._codec = self.resource.codec
         try:
-            return self._codec.decode(entry.raw)
+            return self._codec.complete(entry.meta)
         except BadObject as error:
             what = f"{self.resource.name} {entry.key}: {error.what}"
             raise BadObject(what, where=error.where, excerpt=error.excerpt) from error
@@ -171,6 +173,15 @@ class Store(Generic[T]):
         if table is None or (self._overlay and not self._overlay.admits(entry.meta)):
             return []
         return self._put(table, entry)
+
+    @property
+    def awaits_own(self) -> bool:
+        """Whether there may be own writes that the watch has not shown yet."""
+        return bool(self._overlay)
+
+    def confirm(self, meta: ObjectMeta) -> None:
+        """The watch shows the state that is there: ``meta`` is its head in the store."""
+        self._overlay.admits(meta)
 
     def remove(self, meta: ObjectMeta) -> builtins.list[Change[T]]:
         """The watch shows the end of an object; ``meta`` is its head in that event."""

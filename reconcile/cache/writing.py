@@ -11,8 +11,9 @@ write that may happen twice.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 import anyio
 import attrs
@@ -21,11 +22,15 @@ from reconcile.cache.change import differing_paths
 from reconcile.cache.entry import Entry
 from reconcile.cache.informer import Informer
 from reconcile.core.clock import Seconds
-from reconcile.kube.client import Client
-from reconcile.kube.errors import AlreadyExists, Conflict, ConnectionFailed, Invalid, KubeError, NotFound
+from reconcile.kube.client import Client, is_gone
+from reconcile.kube.errors import AlreadyExists, BadAnswer, Conflict, ConnectionFailed, Invalid, KubeError, NotFound
 from reconcile.kube.journal import Outcome, Write, record
-from reconcile.kube.objects import ObjectKey, ObjectMeta
+from reconcile.kube.objects import BadObject, ObjectKey, ObjectMeta
+from reconcile.kube.patch import Patch
+from reconcile.kube.request import HttpRequest
 from reconcile.kube.resource import Resource
+
+_Paths: TypeAlias = tuple[str, ...] | Callable[[], tuple[str, ...]]
 
 
 @attrs.define(eq=False)
@@ -44,42 +49,59 @@ class Writing:
         verb: str,
         resource: Resource[Any],
         key: ObjectKey,
-        call: Awaitable[Any],
+        request: HttpRequest,
         subresource: str = "",
         last: ObjectMeta | None = None,
-        paths: tuple[str, ...] = (),
+        patch: Patch | None = None,
     ) -> Any:
-        """The answer to ``call``. ``last``: the state it was decided on; ``paths``: what it is to change, if known."""
-        known = self.known(resource, key)
-        last = last or ObjectMeta(namespace=key.namespace, name=key.name)
+        """The object that answers ``request``, ``None`` if a deletion left nothing of it.
+
+        ``last``: the state it was decided on; ``patch``: what it is to change, if that is known.
+        """
+        informer = self.informers.get(resource)
+        known = None if informer is None else informer.store.entry(key)
         try:
-            answer = await call
+            body = (await self.client.request(request)).body
         except (KubeError, asyncio.CancelledError) as error:
             if (conflict := _conflict_in(error)) is not None:
                 self.note(verb, resource, key, "conflict", subresource)
                 raise conflict from error
             outcome: Outcome = "conflict" if isinstance(error, (Conflict, AlreadyExists)) else "failed"
             if verb == "delete" and isinstance(error, NotFound):
-                self._own_delete(resource, last)
+                self._own_delete(resource, last or _only(key))
                 outcome = "noop"
             self.note(verb, resource, key, outcome, subresource)
             if isinstance(error, ConnectionFailed) and error.sent and key.name:
                 await self._settle(resource, key)
             raise
-        if answer is None:
-            self._own_delete(resource, last)
+        if verb == "delete" and is_gone(resource, body):
+            self._own_delete(resource, last or _only(key))
             self.note(verb, resource, key, "changed", subresource)
             return None
-        meta: ObjectMeta = answer.metadata
-        # other subresources answer with objects of other kinds
-        entry = self.own(resource, meta) if subresource in ("", "status") else None
+        entry: Entry | None = None
+        try:
+            # other subresources answer with objects of other kinds
+            if informer is not None and subresource in ("", "status"):
+                entry = informer.reader.read(body)
+                informer.own(entry)
+            if informer is None or entry is None or entry.is_partial:
+                answer = resource.codec.decode(body)
+            else:
+                answer = informer.store.structure(entry)
+        except BadObject as error:
+            raise BadAnswer(str(error), about=resource.name) from error
+        meta: ObjectMeta = answer.metadata if entry is None else entry.meta
         before = known.meta if known is not None else last
-        if before.uid == meta.uid and before.resource_version == meta.resource_version:
+        if before is not None and before.resource_version == meta.resource_version and before.uid == meta.uid:
             self.note(verb, resource, meta.key, "noop", subresource, meta.resource_version)
             return answer
-        if known is not None and entry is not None and not paths:
-            paths = differing_paths(known.raw, entry.raw)
-        self.note(verb, resource, meta.key, "changed", subresource, meta.resource_version, paths)
+        paths: _Paths = ()
+        kept_bytes = 0
+        if patch is not None:
+            paths, kept_bytes = partial(_paths, patch), len(request.body)
+        elif known is not None and entry is not None:
+            paths, kept_bytes = partial(differing_paths, known.raw, entry.raw), len(known.raw)
+        self.note(verb, resource, meta.key, "changed", subresource, meta.resource_version, paths, kept_bytes)
         return answer
 
     def known(self, resource: Resource[Any], key: ObjectKey) -> Entry | None:
@@ -109,11 +131,12 @@ class Writing:
         outcome: Outcome,
         subresource: str = "",
         version: str = "",
-        paths: tuple[str, ...] = (),
+        paths: _Paths = (),
+        kept_bytes: int = 0,
     ) -> None:
         """Count it, and tell the journal."""
         self.counts[verb, outcome] += 1
-        record(Write(self.cluster, verb, resource, key, outcome, subresource, paths, version))
+        record(Write(self.cluster, verb, resource, key, outcome, subresource, paths, version, kept_bytes))
 
     def _own_delete(self, resource: Resource[Any], last: ObjectMeta) -> None:
         if (informer := self.informers.get(resource)) is not None:
@@ -127,9 +150,18 @@ class Writing:
             try:
                 self.own(resource, (await self.client.get(resource, key)).metadata)
             except NotFound:
-                self._own_delete(resource, ObjectMeta(namespace=key.namespace, name=key.name))
+                self._own_delete(resource, _only(key))
             except KubeError:
                 pass  # its event follows, if it happened
+
+
+def _paths(patch: Patch) -> tuple[str, ...]:
+    return patch.paths
+
+
+def _only(key: ObjectKey) -> ObjectMeta:
+    """All that is known of an object of which nobody has seen anything."""
+    return ObjectMeta(namespace=key.namespace, name=key.name)
 
 
 def _conflict_in(error: BaseException) -> Conflict | None:

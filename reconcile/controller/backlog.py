@@ -6,6 +6,7 @@ event of a write may come before its answer: until then, what arrives for a key 
 at most it waits for the end of a backoff. Nothing here awaits: ``intake.py`` brings changes, ``worker.py`` runs keys.
 """
 
+import datetime as dt
 import logging
 import math
 import random
@@ -23,11 +24,12 @@ from reconcile.controller.outcome import BackOff, Forget, Later, Next, Outcome, 
 from reconcile.controller.selftrigger import SelfTrigger
 from reconcile.controller.settings import ControllerSettings
 from reconcile.core.backoff import TokenBucket
-from reconcile.core.clock import Seconds, now, utc
+from reconcile.core.clock import Clock, Seconds, utc
 from reconcile.core.queue import WorkQueue
 from reconcile.core.schedule import NORMAL, Schedule
 
 logger = logging.getLogger(__name__)
+_NO_TIME: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 K = TypeVar("K", bound=Hashable)
 
 
@@ -65,6 +67,7 @@ class Backlog(Generic[K]):
     settings: ControllerSettings
     observer: ControllerObserver
     rng: random.Random
+    clock: Clock = attrs.field(init=False, factory=Clock, repr=False)
     queue: WorkQueue[K] = attrs.field(init=False)
     history: History[K] = attrs.field(init=False)
     self_trigger: SelfTrigger[K] = attrs.field(init=False)
@@ -75,11 +78,15 @@ class Backlog(Generic[K]):
     _bucket: TokenBucket | None = attrs.field(init=False, default=None)
     _series: str = attrs.field(init=False)
     _count: int = attrs.field(init=False, default=0)
+    _looked: tuple[Seconds, dt.datetime] = attrs.field(init=False, default=(-math.inf, _NO_TIME))
 
     def __attrs_post_init__(self) -> None:
         settings = self.settings
         self.queue = WorkQueue(
-            self.name, schedule=Schedule(settings.max_wait, settings.min_interval, settings.fair_key), rng=self.rng
+            self.name,
+            schedule=Schedule(settings.max_wait, settings.min_interval, settings.fair_key),
+            rng=self.rng,
+            clock=self.clock,
         )
         if settings.retry_rate is not None:
             self._bucket = TokenBucket(settings.retry_rate, settings.retry_burst)
@@ -93,18 +100,19 @@ class Backlog(Generic[K]):
 
     def changed(self, key: K, change: Change[Any], priority: int | None = None) -> None:
         """An object changed that ``key`` depends on."""
-        run = running_pass.get()
-        if change.is_own and run is not None and run.controller == self.name:
+        if change.is_own and (run := running_pass.get()) is not None and run.controller == self.name:
             # it comes on the way of the write's answer, before the journal tells the write
             version = change.new.meta.resource_version if change.new is not None else ""
             self.self_trigger.written.note(run.key, change.cluster, change.resource.name, change.key, version)
-        self._note(key, cause_of(change, at=now(), priority=priority))
+        time = self.clock.now()
+        self._note(key, cause_of(change, at=time, priority=priority), time)
 
     def ask(self, key: K, kind: Kind, reason: str = "", priority: int = NORMAL) -> None:
         """Something else than a change asks for a run."""
-        self._note(key, Cause(kind, now(), priority, reason=reason))
+        time = self.clock.now()
+        self._note(key, Cause(kind, time, priority, reason=reason), time)
 
-    def _note(self, key: K, cause: Cause) -> None:
+    def _note(self, key: K, cause: Cause, time: Seconds) -> None:
         running = self._running.get(key)
         if running is None and key in self._trouble and cause.is_news(self.self_trigger.written.by(key)):
             del self._trouble[key]
@@ -112,11 +120,11 @@ class Backlog(Generic[K]):
         if running is not None:
             running.deferred = cause.priority if running.deferred is None else max(running.deferred, cause.priority)
         elif key not in self._trouble:
-            self.queue.add(key, after=self._patience(key, (cause,)), priority=cause.priority)
+            self.queue.add(key, after=self._patience(key, (cause,), time), priority=cause.priority)
 
-    def _patience(self, key: K, causes: tuple[Cause, ...]) -> Seconds:
+    def _patience(self, key: K, causes: tuple[Cause, ...], time: Seconds) -> Seconds:
         """How long these causes leave a key alone that triggers itself."""
-        rest = self.self_trigger.rest(key, now())
+        rest = self.self_trigger.rest(key, time)
         if not rest or any(cause.is_order for cause in causes):
             return 0.0
         # a write of another key, whose answer is still on its way, looks like news: a moment later it does not
@@ -132,7 +140,7 @@ class Backlog(Generic[K]):
 
     def begin(self, key: K) -> Pass[K] | None:
         """A worker has taken the key; ``end`` or ``abandon`` must follow. ``None``: not yet, and it is put back."""
-        time = now()
+        time = self.clock.now()
         if (rest := self.self_trigger.rest(key, time)) and self._is_only_ours(key, time):
             self.put_back(key, after=rest)
             return None
@@ -143,31 +151,42 @@ class Backlog(Generic[K]):
             del self._timers[key]
             causes += (Cause("timer", timer.due, timer.priority),)
         self._count += 1
-        run = Pass(self._series, self._count, self.name, key, utc(), causes)
-        priority = max((cause.priority for cause in causes), default=NORMAL)
-        self._running[key] = _Running(run, time, priority)
-        changes = [cause.at for cause in causes if cause.kind == "change"]
-        if changes:
+        run = Pass(self._series, self._count, self.name, key, self._wall(time), causes)
+        self._running[key] = _Running(run, time, max([cause.priority for cause in causes], default=NORMAL))
+        if changes := [cause.at for cause in causes if cause.kind == "change"]:
             self.observer.waited(self.name, time - min(changes))
         self.observer.active(self.name, len(self._running))
         return run
+
+    def _wall(self, time: Seconds) -> dt.datetime:
+        """The wall clock at that time; it is looked at once a second."""
+        looked, then = self._looked
+        if not 0.0 <= time - looked < 1.0:
+            self._looked = looked, then = time, utc()
+        return then + dt.timedelta(seconds=time - looked)
 
     def end(self, run: Pass[K], outcome: Outcome) -> None:
         """The run is over; decides about the next one."""
         key = run.key
         running = self._running.pop(key)
-        run.seconds = now() - running.since
+        time = self.clock.now()
+        run.seconds = time - running.since
         run.result = outcome.label
-        run.error = "" if outcome.error is None else f"{type(outcome.error).__name__}: {outcome.error}"
+        if outcome.error is not None:
+            run.error = f"{type(outcome.error).__name__}: {outcome.error}"
         for write in run.writes:
             self.self_trigger.written.note_write(key, write)
-        pending = self._pending.of(key)
-        self._warn_of_loops(run)
-        is_news = bool(pending) and any(cause.is_news(self.self_trigger.written.by(key)) for cause in pending)
-        slow = self._patience(key, pending)
+        self._warn_of_loops(run, time)
+        is_news, slow = False, 0.0
+        if pending := self._pending.of(key):
+            is_news = any(cause.is_news(self.self_trigger.written.by(key)) for cause in pending)
+            slow = self._patience(key, pending, time)
+        elif isinstance(outcome.then, BackOff | Soon):
+            slow = self._patience(key, (), time)
         run.then = self._plan(running, outcome.then, is_news=is_news, slow=slow)
         self.queue.done(key)
-        self._log(run, outcome)
+        if logger.isEnabledFor(outcome.level):
+            self._log(run, outcome)
         self.history.remember(run)
         self.observer.reconciled(self.name, outcome.label, run.seconds)
         self.observer.active(self.name, len(self._running))
@@ -186,7 +205,7 @@ class Backlog(Generic[K]):
             return self._retry(running, then, slow)
         trouble = self._trouble.pop(key, None)
         if is_well or isinstance(then, WaitForChange):
-            if trouble is not None and trouble.due > now():
+            if trouble is not None and trouble.due > self.clock.now():
                 self.queue.discard(key)  # a timer came before the retry that is planned
             self._set_timer(key, then)
         if deferred is None:
@@ -198,7 +217,7 @@ class Backlog(Generic[K]):
         """One timer a key: the last result that was one decides."""
         if isinstance(then, Later):
             priority = NORMAL if then.priority is None else then.priority
-            self._timers[key] = _Timer(now() + then.after, priority)
+            self._timers[key] = _Timer(self.clock.now() + then.after, priority)
             self.queue.set_timer(key, then.after, priority=priority)
         elif self._timers.pop(key, None) is not None:
             self.queue.set_timer(key, None)
@@ -215,15 +234,15 @@ class Backlog(Generic[K]):
             delay = self.settings.backoff.delay(trouble.failures, self.rng)
         delay = max(delay, slow, then.at_least if isinstance(then, BackOff) else 0.0)
         if self._bucket is not None:
-            delay = max(delay, self._bucket.reserve(now()))
-        trouble.due = now() + delay
+            delay = max(delay, self._bucket.reserve(self.clock.now()))
+        trouble.due = self.clock.now() + delay
         self.queue.add(key, after=delay, priority=running.priority)
         if self.queue.observer is not None:
             self.queue.observer.retried(delay)
         return f"again in {delay:.3g} s" + (f" after {trouble.failures} failures" if trouble.failures else "")
 
-    def _warn_of_loops(self, run: Pass[K]) -> None:
-        flapping = self.self_trigger.passed(run.key, run.causes, run.writes, now())
+    def _warn_of_loops(self, run: Pass[K], time: Seconds) -> None:
+        flapping = self.self_trigger.passed(run.key, run.causes, run.writes, time)
         if flapping is not None and flapping.is_new:
             self.observer.flapping(self.name)
             logger.warning(
@@ -246,20 +265,19 @@ class Backlog(Generic[K]):
         )
 
     def _log(self, run: Pass[K], outcome: Outcome) -> None:
-        if logger.isEnabledFor(outcome.level):
-            before = self.history.of(run.key)[-1:]
-            is_new = not any(earlier.error == run.error for earlier in before)
-            logger.log(
-                outcome.level,
-                "%s: %s result=%s seconds=%.3f then=%r%s",
-                "could not reconcile" if run.error else "reconciled",
-                run.name,
-                run.result,
-                run.seconds,
-                run.then,
-                f" error={run.error!r}" if run.error else "",
-                exc_info=outcome.error if outcome.with_traceback and is_new else None,
-            )
+        before = self.history.of(run.key)[-1:]
+        is_new = not any(earlier.error == run.error for earlier in before)
+        logger.log(
+            outcome.level,
+            "%s: %s result=%s seconds=%.3f then=%r%s",
+            "could not reconcile" if run.error else "reconciled",
+            run.name,
+            run.result,
+            run.seconds,
+            run.then,
+            f" error={run.error!r}" if run.error else "",
+            exc_info=outcome.error if outcome.with_traceback and is_new else None,
+        )
 
     # what is asked by people
 
@@ -285,7 +303,7 @@ class Backlog(Generic[K]):
             self.history.of(key),
             running.run if running is not None else None,
             self._pending.of(key),
-            due_at - now() if math.isfinite(due_at) else None,
+            due_at - self.clock.now() if math.isfinite(due_at) else None,
             trouble.failures if trouble is not None else 0,
         )
 

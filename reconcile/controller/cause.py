@@ -5,7 +5,6 @@ version before the first to the version after the last. A key keeps a bounded nu
 kind. What changed inside an object is worked out only when somebody asks. Pure.
 """
 
-import sys
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
@@ -163,7 +162,7 @@ def cause_of(change: Change[Any], *, at: Seconds, priority: int | None = None) -
         at,
         priority,
         change.cluster,
-        sys.intern(change.resource.name),
+        change.resource.name,
         change.key,
         old.meta.resource_version if old is not None else "",
         new_version,

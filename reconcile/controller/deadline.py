@@ -11,7 +11,7 @@ import logging
 from typing import Any, Final
 
 from reconcile.controller.history import Pass
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import Clock, Seconds
 from reconcile.core.stacks import task_stack
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Deadline:
     ``has_expired`` tells whether it was, until the next ``start``. ``grace`` seconds later it ``is_stuck``.
     """
 
-    def __init__(self, after: Seconds, *, grace: Seconds) -> None:
+    def __init__(self, after: Seconds, *, grace: Seconds, clock: Clock | None = None) -> None:
         self.has_expired = False
         self.is_stuck = False
         self.about: Pass[Any] | None = None
@@ -36,13 +36,14 @@ class Deadline:
         self._cancels = 0
         self._ends: Seconds = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._clock = clock or Clock()
 
-    def start(self, about: Pass[Any]) -> None:
-        """A call of the current task begins."""
+    def start(self, about: Pass[Any], task: "asyncio.Task[Any]") -> None:
+        """A call of ``task`` begins: that is the current one."""
         self.has_expired = self.is_stuck = False
         self.about = about
-        self.task = asyncio.current_task()
-        self._ends = now() + self._after
+        self.task = task
+        self._ends = self._clock.now() + self._after
         if self._timer is None:
             self._set(self._ends)
 
@@ -69,7 +70,7 @@ class Deadline:
         self._timer = None
         if self.task is None or self.about is None:
             return
-        if self._ends <= now():
+        if self._ends <= self._clock.now():
             self._cut_off(self.task, self.about)
         self._set(self._ends)
 
@@ -79,6 +80,6 @@ class Deadline:
             self._grace = min(2 * self._grace, LONGEST_GRACE)
             logger.error("a reconcile ignores its cancellation: %s\n%s", about.name, task_stack(task))
         self.has_expired = True
-        self._ends = now() + self._grace
+        self._ends = self._clock.now() + self._grace
         self._cancels += 1
         task.cancel()

@@ -5,6 +5,7 @@ bytes of old objects that are kept alive only to be compared when somebody asks 
 """
 
 import datetime as dt
+import itertools
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Any, Final, Generic, TypeVar
@@ -85,32 +86,33 @@ class History(Generic[K]):
     keys: int = 500
     passes: int = 8
     limit_bytes: int = 2 * 1024 * 1024
-    _by_key: "OrderedDict[K, deque[Pass[K]]]" = attrs.field(init=False, factory=OrderedDict)
-    _kept: deque[tuple[Cause, int]] = attrs.field(init=False, factory=deque)
+    _by_key: "OrderedDict[K, tuple[Pass[K], ...]]" = attrs.field(init=False, factory=OrderedDict)
+    _kept: deque[tuple[Cause | Write, int]] = attrs.field(init=False, factory=deque)
     _kept_bytes: int = attrs.field(init=False, default=0)
 
     def remember(self, ended: Pass[K]) -> None:
         """Keep a pass, and forget what is beyond the bounds."""
-        ring = self._by_key.get(ended.key)
-        if ring is None:
-            ring = self._by_key[ended.key] = deque(maxlen=self.passes)
+        before = self._by_key.get(ended.key)
+        if before is None:
+            self._by_key[ended.key] = (ended,)
             if len(self._by_key) > self.keys:
                 self._by_key.popitem(last=False)
         else:
+            self._by_key[ended.key] = (*before, ended)[-self.passes :]
             self._by_key.move_to_end(ended.key)
-        ring.append(ended)
-        for cause in ended.causes:
-            if size := cause.kept_bytes:
-                self._kept.append((cause, size))
+        held: Cause | Write
+        for held in itertools.chain[Cause | Write](ended.causes, ended.writes):
+            if size := held.kept_bytes:
+                self._kept.append((held, size))
                 self._kept_bytes += size
         while self._kept_bytes > self.limit_bytes:
-            cause, size = self._kept.popleft()
-            cause.forget_change()
+            held, size = self._kept.popleft()
+            held.forget_change()
             self._kept_bytes -= size
 
     def of(self, key: K) -> tuple[Pass[K], ...]:
         """The last passes of a key, the newest last."""
-        return tuple(self._by_key.get(key, ()))
+        return self._by_key.get(key, ())
 
     def __len__(self) -> int:
         return len(self._by_key)

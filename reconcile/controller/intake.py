@@ -115,7 +115,11 @@ class Intake:
 
     def _changed(self, place: int, change: Change[Any]) -> None:
         wire = self.wires[place]
-        if self._passes(wire, change):
+        try:
+            passes = wire.rule(change)
+        except Exception as error:
+            passes = self._passed(wire, change, error)
+        if passes:
             try:
                 self._enqueue(wire, change)
             except Exception as error:
@@ -125,8 +129,11 @@ class Intake:
         try:
             return wire.rule(change)
         except Exception as error:
-            self._report("predicate", wire.rule.name, error, object=f"{wire} {change.key}")
-            return True
+            return self._passed(wire, change, error)
+
+    def _passed(self, wire: Wire, change: Change[Any], error: Exception) -> bool:
+        self._report("predicate", wire.rule.name, error, object=f"{wire} {change.key}")
+        return True
 
     def _enqueue(self, wire: Wire, change: Change[Any]) -> None:
         for key in wire.handler(change):
@@ -186,6 +193,7 @@ class Intake:
         interval, slot = self.backlog.settings.resync, 0
         if interval is None:
             return
+        await anyio.sleep(interval / SLOTS)  # at the start all of them have just been asked for
         while True:
             began = now()
             keys = [key for key in await self._all_keys() if zlib.crc32(str(key).encode()) % SLOTS == slot]

@@ -57,9 +57,10 @@ class OwnWrites(Generic[K]):
     def note_write(self, writer: K, write: Write) -> None:
         """A run of ``writer`` wrote, as the journal tells it."""
         if write.outcome == "changed":
-            self.note(writer, write.cluster, write.resource.name, write.key, write.resource_version)
+            name = write.resource.name
+            self.note(writer, write.cluster, name, write.key, write.resource_version)
             if write.verb == "delete":
-                self.note(writer, write.cluster, write.resource.name, write.key, "")
+                self.note(writer, write.cluster, name, write.key, "")
 
     def are_ours(self, cluster: str, resource: str, key: ObjectKey, version: str) -> bool:
         """Whether some run of the controller wrote it."""
@@ -92,7 +93,8 @@ class SelfTrigger(Generic[K]):
         """
         wrote = [write for write in writes if write.outcome == "changed"]
         if not wrote or self.is_news(causes):
-            self._streaks.pop(key, None)
+            if self._streaks:
+                self._streaks.pop(key, None)
             return None
         if not all(cause.is_change for cause in causes):
             return self.of(key)
@@ -111,7 +113,7 @@ class SelfTrigger(Generic[K]):
 
     def rest(self, key: K, now: Seconds) -> Seconds:
         """How much longer the key's own doing is not enough to run it; 0 for a key that does not flap."""
-        streak = self._streaks.get(key)
+        streak = self._streaks.get(key) if self._streaks else None
         return 0.0 if streak is None else max(0.0, streak.until - now)
 
     def of(self, key: K) -> Flapping | None:

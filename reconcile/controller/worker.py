@@ -7,8 +7,9 @@ outcome, but for a wish to stop the process and the cancellation of the worker i
 
 import asyncio
 import inspect
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Hashable
+from types import CoroutineType
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
 import attrs
@@ -43,17 +44,19 @@ class Worker(Generic[K]):
 
     def __attrs_post_init__(self) -> None:
         settings = self.backlog.settings
-        self.deadline = Deadline(settings.deadline, grace=settings.cancel_grace)
+        self.deadline = Deadline(settings.deadline, grace=settings.cancel_grace, clock=self.backlog.clock)
 
     async def work(self) -> None:
         """Take keys until the queue is closed."""
-        queue = self.backlog.queue
+        queue, task = self.backlog.queue, asyncio.current_task()
+        assert task is not None, "a worker runs in a task"
         try:
             while True:
-                await self.is_open.wait()
+                if not self.is_open.is_set():
+                    await self.is_open.wait()
                 key = await queue.get()
                 if self.is_open.is_set():
-                    await self._run(key)
+                    await self._run(key, task)
                 else:
                     self.backlog.put_back(key)
         except QueueClosed:
@@ -61,14 +64,14 @@ class Worker(Generic[K]):
         finally:
             self.deadline.close()
 
-    async def _run(self, key: K) -> None:
+    async def _run(self, key: K, task: "asyncio.Task[Any]") -> None:
         run = self.backlog.begin(key)
         if run is None:
             return
         context, notes = running_pass.set(run), journal.set(run.note_write)
         try:
             try:
-                outcome = await self._call(run)
+                outcome = await self._call(run, task)
             except BaseException:
                 self.backlog.abandon(run)
                 raise
@@ -77,17 +80,15 @@ class Worker(Generic[K]):
             journal.reset(notes)
             running_pass.reset(context)
 
-    async def _call(self, run: Pass[K]) -> Outcome:
+    async def _call(self, run: Pass[K], task: "asyncio.Task[Any]") -> Outcome:
         """Call the reconciler; whatever it does short of stopping the process becomes an outcome."""
-        task = asyncio.current_task()
-        assert task is not None, "a worker runs in a task"
         before, deadline = task.cancelling(), self.deadline
-        deadline.start(run)
+        deadline.start(run, task)
         try:
             answer: object = self.reconcile(run.key)
-            if not inspect.isawaitable(answer):
+            if type(answer) is not CoroutineType and not inspect.isawaitable(answer):
                 return of_error(BadResult(f"a reconciler must be `async def`; this one returned {answer!r:.100}"))
-            result = await answer
+            result = await cast(Awaitable[object], answer)
         except BaseException as error:
             deadline.stop()
             if must_pass(error):

@@ -18,7 +18,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from attrs import define, field, frozen
 
 from reconcile.core.backoff import Backoff, TokenBucket
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import Clock, Seconds
 from reconcile.core.schedule import NORMAL, Schedule, Scheduled
 
 K = TypeVar("K", bound=Hashable)
@@ -71,6 +71,7 @@ class WorkQueue(Generic[K]):
     bucket: TokenBucket | None = field(default=None, kw_only=True)
     rng: random.Random = field(factory=random.Random, kw_only=True)
     observer: QueueObserver | None = field(default=None, kw_only=True)
+    clock: Clock = field(factory=Clock, kw_only=True, repr=False)
     _failures: dict[K, int] = field(factory=dict, init=False)
     _is_closed: bool = field(default=False, init=False)
     _idle: deque[asyncio.Future[None]] = field(factory=deque, init=False)
@@ -84,7 +85,7 @@ class WorkQueue(Generic[K]):
         """Let a worker look at a key, now or later. Nothing happens any more once the queue is closed."""
         if self._is_closed:
             return
-        is_new = self.schedule.add(key, now(), after=after, priority=priority)
+        is_new = self.schedule.add(key, self.clock.now(), after=after, priority=priority)
         if is_new and self.observer is not None:
             self.observer.added(priority)
         if self._idle:
@@ -94,7 +95,7 @@ class WorkQueue(Generic[K]):
         """Look at a key after so long, whatever is added before; replaces the key's last timer, ``None`` drops it."""
         if self._is_closed:
             return
-        self.schedule.set_timer(key, now(), after, priority=priority)
+        self.schedule.set_timer(key, self.clock.now(), after, priority=priority)
         if self._idle:
             self._rouse()
 
@@ -103,7 +104,7 @@ class WorkQueue(Generic[K]):
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = self.backoff.delay(failures, self.rng)
         if self.bucket is not None:
-            delay = max(delay, self.bucket.reserve(now()))
+            delay = max(delay, self.bucket.reserve(self.clock.now()))
         work = self.schedule.work(key)
         self.add(key, after=delay, priority=NORMAL if work is None else work.priority)
         if self.observer is not None:
@@ -134,7 +135,7 @@ class WorkQueue(Generic[K]):
             self._turns = 0
             await asyncio.sleep(0)
         while not self._is_closed:
-            moment = now()
+            moment = self.clock.now()
             key = self.schedule.take(moment)
             if key is not None:
                 self._handed_out(key)
@@ -148,7 +149,7 @@ class WorkQueue(Generic[K]):
         Raises:
             KeyError: the key is not in work.
         """
-        moment = now()
+        moment = self.clock.now()
         work = self.schedule.done(key, moment)
         if self.observer is not None:
             self.observer.done(moment - work.since)
@@ -181,7 +182,7 @@ class WorkQueue(Generic[K]):
     def snapshot(self) -> QueueSnapshot[K]:
         """All that is planned, waits and is in work; costs a step for each key."""
         return QueueSnapshot(
-            self.name, now(), self._is_closed, len(self._idle), tuple(self.schedule), dict(self._failures)
+            self.name, self.clock.now(), self._is_closed, len(self._idle), tuple(self.schedule), dict(self._failures)
         )
 
     def __len__(self) -> int:

@@ -14,12 +14,12 @@ from typing import Protocol, Self
 
 from attrs import define, field, frozen
 
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import Clock, Seconds
 from reconcile.kube.errors import ApiError, ConnectionFailed, KubeError, TooManyRequests, error_from, is_retryable
 from reconcile.kube.pace import Pace
 from reconcile.kube.patch import JsonPatch
 from reconcile.kube.request import HttpRequest, HttpResponse
-from reconcile.kube.retry import RetryPolicy, retrying
+from reconcile.kube.retry import RetryPolicy, again
 from reconcile.kube.transport import Guard, Stream, Transport
 
 
@@ -59,6 +59,7 @@ class Caller:
     fence: Guard | None = field(default=None, kw_only=True)
     observer: Observer | None = field(default=None, kw_only=True)
     _pace: Pace = field(factory=Pace, init=False)
+    _clock: Clock = field(factory=Clock, init=False, repr=False)
 
     async def request(self, request: HttpRequest, *, timeout: Seconds | None = None) -> HttpResponse:
         """Send any request; errors are raised, the answer is as it came. ``timeout`` is for one attempt.
@@ -68,15 +69,25 @@ class Caller:
         """
         limit = self.settings.call_timeout if timeout is None else timeout
         guard = self.fence if self.fence is not None and is_write(request) else None
+        began = self._clock.now()
+        try:
+            return await self._attempt(request, limit, guard, began)
+        except KubeError as error:
+            idempotent = is_idempotent(request)
+            if not self.settings.retry.allows(error, idempotent=idempotent):
+                raise
+            first = error
 
         def note(error: KubeError, _: Seconds) -> None:
             if self.observer is not None:
                 self.observer.retried(request.method, self.transport.host, error)
 
-        return await retrying(
-            lambda: self._attempt(request, limit, guard),
+        return await again(
+            lambda: self._attempt(request, limit, guard, self._clock.now()),
+            first,
             self.settings.retry,
-            idempotent=is_idempotent(request),
+            began + self.settings.retry.total,
+            idempotent=idempotent,
             rng=self.rng,
             note=note,
         )
@@ -116,8 +127,11 @@ class Caller:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _attempt(self, request: HttpRequest, timeout: Seconds, guard: Guard | None) -> HttpResponse:
-        began = await self._turn()
+    async def _attempt(
+        self, request: HttpRequest, timeout: Seconds, guard: Guard | None, began: Seconds
+    ) -> HttpResponse:
+        if wait := self._pace.reserve(began):
+            began = await self._waited(wait)
         try:
             response = await self.transport.call(request, timeout=timeout, guard=guard)
         except KubeError:
@@ -131,20 +145,23 @@ class Caller:
 
     async def _turn(self) -> Seconds:
         """Wait until the server may be asked; the time it is then."""
-        moment = now()
-        if wait := self._pace.reserve(moment):
-            if self.observer is not None:
-                self.observer.paused(self.transport.host, wait)
-            await asyncio.sleep(wait)
-            return now()
-        return moment
+        moment = self._clock.now()
+        wait = self._pace.reserve(moment)
+        return await self._waited(wait) if wait else moment
+
+    async def _waited(self, wait: Seconds) -> Seconds:
+        """Let the server have its pause; the time it is then."""
+        if self.observer is not None:
+            self.observer.paused(self.transport.host, wait)
+        await asyncio.sleep(wait)
+        return self._clock.now()
 
     def _refusal(self, request: HttpRequest, response: HttpResponse) -> ApiError:
         error = error_from(request, response)
         if not isinstance(error, TooManyRequests):
             self._pace.succeeded()
         elif is_retryable(error, idempotent=False):  # not so the eviction that a disruption budget forbids
-            self._pace.refused(now(), error.retry_after)
+            self._pace.refused(self._clock.now(), error.retry_after)
         return error
 
     async def _refused(self, stream: Stream, timeout: Seconds) -> bytes:
@@ -160,7 +177,7 @@ class Caller:
 
     def _observe(self, request: HttpRequest, code: str, began: Seconds) -> None:
         if self.observer is not None:
-            self.observer.request(request.method, self.transport.host, code, now() - began)
+            self.observer.request(request.method, self.transport.host, code, self._clock.now() - began)
 
 
 def is_write(request: HttpRequest) -> bool:

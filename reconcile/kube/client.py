@@ -134,7 +134,7 @@ class Client(Caller):
         key = _key(body)
         request = requests.create(
             resource,
-            resource.codec.encode(body),
+            resource.codec.dumps(body),
             namespace=namespace or key.namespace,
             name=key.name if subresource else "",
             subresource=subresource,
@@ -204,7 +204,7 @@ class Client(Caller):
         request = requests.apply(
             resource,
             _named(body),
-            resource.codec.encode(body),
+            resource.codec.dumps(body),
             field_manager=field_manager or self.field_manager,
             force=force,
             subresource=subresource,
@@ -234,13 +234,8 @@ class Client(Caller):
             grace_period_seconds=grace_period_seconds,
             dry_run=dry_run,
         )
-        response = await self.request(request)
-        try:
-            if _KIND.decode(response.body).kind == "Status" or not decode_meta(response.body).is_deleting:
-                return None
-        except (msgspec.DecodeError, UnicodeDecodeError, BadObject) as error:
-            raise BadAnswer(str(error), about=resource.name) from error
-        return _read(resource, response.body)
+        body = (await self.request(request)).body
+        return None if is_gone(resource, body) else _read(resource, body)
 
     async def delete_collection(
         self,
@@ -317,6 +312,18 @@ class _Kind(msgspec.Struct):
 
 
 _KIND = msgspec.json.Decoder(_Kind)
+
+
+def is_gone(resource: Resource[Any], answer: bytes) -> bool:
+    """Whether nothing is left of an object, by the answer to its deletion.
+
+    Raises:
+        BadAnswer: it makes no sense.
+    """
+    try:
+        return _KIND.decode(answer).kind == "Status" or not decode_meta(answer).is_deleting
+    except (msgspec.DecodeError, UnicodeDecodeError, BadObject) as error:
+        raise BadAnswer(str(error), about=resource.name) from error
 
 
 def _read(resource: Resource[T], raw: bytes) -> T:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import httptools
 
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import Clock, Seconds
 from reconcile.kube.errors import BadAnswer, ConnectionFailed, RequestTimeout
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.kube.transport import TransportSettings, about, reason, too_large
@@ -49,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._error: Exception | None = None
         self._deadline: Seconds = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._clock = Clock()
 
     # what the engine asks for
 
@@ -71,7 +72,7 @@ class Connection(asyncio.Protocol):
     def rest(self, seconds: Seconds) -> None:
         """Nobody needs it for now; it closes itself after a while."""
         self._request = self._waiter = None
-        self._limit(now() + seconds)
+        self._limit(self._clock.now() + seconds)
 
     async def read(self) -> bytes:
         """More of a stream; b"" at its end."""
@@ -194,7 +195,7 @@ class Connection(asyncio.Protocol):
 
     def _on_time(self) -> None:
         self._timer = None
-        if self._deadline > now():
+        if self._deadline > self._clock.now():
             if self._deadline != math.inf:
                 self._limit(self._deadline)
         elif self._request is None:

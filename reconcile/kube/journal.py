@@ -17,9 +17,9 @@ Outcome: TypeAlias = Literal["changed", "noop", "suppressed", "conflict", "faile
 """``changed``: there is a new version; ``noop``: sent, and the version stayed; ``suppressed``: not sent, on proof."""
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Write:
-    """One write to one object of one cluster."""
+    """One write to one object of one cluster. To be read; ``paths`` may be worked out when somebody asks."""
 
     cluster: str
     verb: str
@@ -28,10 +28,24 @@ class Write:
     key: ObjectKey
     outcome: Outcome
     subresource: str = ""
-    paths: tuple[str, ...] = ()
-    """What the write changed, or wanted to: dotted paths, as far as they are known."""
+    _paths: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
     resource_version: str = ""
     """Of the answer; "" if there was none."""
+    kept_bytes: int = 0
+    """What the paths that are yet to be worked out keep alive."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What the write changed, or wanted to: dotted paths, as far as they are known."""
+        if callable(self._paths):
+            self._paths = self._paths()
+            self.kept_bytes = 0
+        return self._paths
+
+    def forget_change(self) -> None:
+        """Let go of what the paths would be worked out from; those that are known stay."""
+        if callable(self._paths):
+            self._paths = ()
 
 
 journal: Final[ContextVar[Callable[[Write], None] | None]] = ContextVar("journal", default=None)

@@ -68,7 +68,11 @@ class ModelCodec(Generic[T]):
         Raises:
             BadObject: not JSON, or a part has another shape than its class.
         """
-        meta = decode_meta(raw, named=False)
+        return self.complete(decode_meta(raw, named=False))
+
+    def complete(self, meta: ObjectMeta) -> T:
+        """The object whose head was read already, out of the document that the head knows. Raises as ``decode``."""
+        raw = meta.raw
         try:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
@@ -86,6 +90,10 @@ class ModelCodec(Generic[T]):
     def encode(self, obj: T | Mapping[str, Any]) -> dict[str, Any]:
         """The whole object as plain data: a new dict, the caller's to change. What is None is left out."""
         return {"apiVersion": self.api_version, "kind": self.kind, **plain(obj)}
+
+    def dumps(self, obj: T | Mapping[str, Any]) -> bytes:
+        """The same as JSON."""
+        return orjson.dumps(self.encode(obj))
 
     def document(self, obj: T | Mapping[str, Any]) -> dict[str, Any]:
         """What an update of ``obj`` sends: the document it was read from, with what has changed since."""

@@ -233,17 +233,34 @@ class Object(View):
     def decode(cls, raw: bytes) -> Self:
         """Read a document. Its metadata may lack a name: not every answer is a stored object.
 
+        The body is read when it is first looked at.
+
         Raises:
             BadObject: not JSON, no JSON object, or its metadata is malformed.
         """
-        meta = decode_meta(raw, named=False)
+        return cls.of(decode_meta(raw, named=False))
+
+    @classmethod
+    def of(cls, meta: ObjectMeta) -> Self:
+        """The object whose head was read already, out of the document that the head knows."""
         self = cls.__new__(cls)
+        self.metadata = meta
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_inside":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raw = self.metadata.raw
         try:
             self._inside = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             _refuse(error, raw)
-        self.metadata = meta
-        return self
+        return self._inside
+
+    @property
+    def inside(self) -> Mapping[str, Any]:
+        """The document as it was parsed, to read and never to change: nothing protects it."""
+        return self._inside
 
     @property
     def api_version(self) -> str:

@@ -88,13 +88,10 @@ def changes_nothing(document: Mapping[str, Any], patch: MergePatch) -> bool:
 
     A resource version in the patch is only a guard and does not count; one against another uid is never a no-op.
     """
-    after = _applied(document, patch.value)
-    guards = patch.value.get("metadata")
+    value, guards = patch.value, patch.value.get("metadata")
     if isinstance(guards, Mapping) and guards.get("resourceVersion") is not None:
-        before = document.get("metadata")
-        held = before.get("resourceVersion") if isinstance(before, Mapping) else None
-        after["metadata"] = _applied(after["metadata"], {"resourceVersion": held})
-    return same(after, document)
+        value = {**value, "metadata": {name: item for name, item in guards.items() if name != "resourceVersion"}}
+    return _holds(document, value)
 
 
 def replace_guarded(meta: ObjectMeta, field: str, items: Sequence[Any]) -> MergePatch:
@@ -168,6 +165,18 @@ def _applied(document: Any, patch: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[key] = value
     return result
+
+
+def _holds(document: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    """Whether merging ``value`` leaves ``document`` as it is."""
+    for name, wanted in value.items():
+        held = document.get(name)
+        if isinstance(wanted, Mapping):
+            if not isinstance(held, Mapping) or not _holds(held, wanted):
+                return False
+        elif name in document if wanted is None else not same(held, wanted):
+            return False
+    return True
 
 
 def _paths(value: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -4,7 +4,9 @@ Client, transports and the test server share these values, so nobody else spells
 type. Options that are not given are not sent. Pure: ``transport.py`` sends, and adds who we are.
 """
 
+import functools
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote, urlencode
 
@@ -197,7 +199,7 @@ def apply(
     field_validation: str = "",
 ) -> HttpRequest:
     """Server-side apply: the body is all that ``field_manager`` wants. ``force`` takes fields from other managers."""
-    query = _write(dry_run, field_manager, field_validation) + _query(force=force)
+    query = _write(dry_run, field_manager, field_validation, force)
     return _send("PATCH", resource.path(*key, subresource), query, APPLY, body)
 
 
@@ -307,15 +309,23 @@ def _query(**parameters: str | int | bool) -> Query:
     )
 
 
-def _write(dry_run: bool, field_manager: str, field_validation: str) -> Query:
-    return _query(dryRun="All" if dry_run else "", fieldManager=field_manager, fieldValidation=field_validation)
+@functools.lru_cache(maxsize=256)
+def _write(dry_run: bool, field_manager: str, field_validation: str, force: bool = False) -> Query:
+    """Nearly all writes of a program have the same few options."""
+    dry = "All" if dry_run else ""
+    return _query(dryRun=dry, fieldManager=field_manager, fieldValidation=field_validation, force=force)
 
 
 def _send(method: str, path: str, query: Query, content_type: str, body: Body) -> HttpRequest:
     if body == b"":
         return HttpRequest(method, path, query, {"accept": JSON})
     encoded = body if isinstance(body, bytes) else dumps(body)
-    return HttpRequest(method, path, query, {"accept": JSON, "content-type": content_type}, encoded)
+    return HttpRequest(method, path, query, _headers(content_type), encoded)
+
+
+@functools.cache
+def _headers(content_type: str) -> Mapping[str, str]:
+    return MappingProxyType({"accept": JSON, "content-type": content_type})
 
 
 def _delete_options(

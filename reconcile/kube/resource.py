@@ -5,7 +5,9 @@ ones mean the same. Whether a server has it is discovery's question. Pure.
 """
 
 import functools
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import re
+import sys
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import quote
 
 import attrs
@@ -28,6 +30,7 @@ class Resource(Generic[T]):
     plural: str
     namespaced: bool = True
     type: type[T] = Object  # type: ignore[assignment]
+    _codec: "Codec[T] | None" = attrs.field(default=None, init=False, eq=False)
 
     @staticmethod
     def untyped(api_version: str, kind: str, plural: str, namespaced: bool = True) -> "Resource[Object]":
@@ -43,12 +46,16 @@ class Resource(Generic[T]):
     @property
     def name(self) -> str:
         """``plural.group``, just the plural in the core group: for logs, errors and RBAC rules."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
+        return _name(self.plural, self.group)
 
     @property
     def codec(self) -> "Codec[T]":
-        """Reads and writes objects of this kind; built on first use, shared by equal resources."""
-        return _codec(self)
+        """Reads and writes objects of this kind; built on first use."""
+        if self._codec is None:
+            from reconcile.kube.codec import Codec
+
+            object.__setattr__(self, "_codec", Codec(self.type, api_version=self.api_version, kind=self.kind))
+        return self._codec  # type: ignore[return-value]
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of an object, or of the collection without ``name``; "" as namespace means all of them.
@@ -63,15 +70,10 @@ class Resource(Generic[T]):
             raise ValueError(f"{self.name} {name!r} lives in a namespace, yet none was given")
         if subresource and not name:
             raise ValueError(f"{subresource!r} is a subresource of one object of {self.name}, yet no name was given")
-        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
-        if namespace:
-            parts += ["namespaces", quote(namespace, safe=":")]
-        parts.append(self.plural)
+        path = _collection(self.group, self.version, self.plural, namespace)
         if name:
-            parts.append(quote(name, safe=":"))
-        if subresource:
-            parts.append(subresource)
-        return "/".join(parts)
+            path = f"{path}/{name if _PLAIN.fullmatch(name) else quote(name, safe=':')}"
+        return f"{path}/{subresource}" if subresource else path
 
     def __str__(self) -> str:
         return self.name
@@ -80,8 +82,18 @@ class Resource(Generic[T]):
         return f"<Resource {self.kind} {self.api_version}>"
 
 
-@functools.cache
-def _codec(resource: Resource[Any]) -> "Codec[Any]":
-    from reconcile.kube.codec import Codec
+@functools.lru_cache(maxsize=1024)
+def _name(plural: str, group: str) -> str:
+    return sys.intern(f"{plural}.{group}" if group else plural)
 
-    return Codec(resource.type, api_version=resource.api_version, kind=resource.kind)
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9.-]+")
+"""Names that need no quoting: nearly all of them."""
+
+
+@functools.lru_cache(maxsize=1024)
+def _collection(group: str, version: str, plural: str, namespace: str) -> str:
+    parts = ["/apis", group, version] if group else ["/api", version]
+    if namespace:
+        parts += ["namespaces", quote(namespace, safe=":")]
+    return "/".join([*parts, plural])

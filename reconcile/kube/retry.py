@@ -1,9 +1,9 @@
 """A few more tries for a call that failed in a way that may pass.
 
-The call is made plainly first: what succeeds pays nothing. Only after a first retryable failure does tenacity, of which
-this is the only user, count and wait. Waits are jittered over their whole length and never shorter than the server
-asked for; tries end with a number or a time, whichever comes first, and the last failure is raised as it is.
-Cancellation is no failure and passes.
+A call is made plainly first, by whoever makes it: what succeeds pays nothing. Only after a first retryable failure does
+tenacity, of which this is the only user, count and wait. Waits are jittered over their whole length and never shorter
+than the server asked for; tries end with a number or a time, whichever comes first, and the last failure is raised as
+it is. Cancellation is no failure and passes.
 """
 
 import asyncio
@@ -28,27 +28,12 @@ class RetryPolicy:
     total: Seconds = 30.0
     backoff: Backoff = field(factory=lambda: Backoff(base=0.2, cap=5.0))
 
-
-async def retrying(
-    call: Callable[[], Awaitable[T]],
-    policy: RetryPolicy,
-    *,
-    idempotent: bool,
-    rng: random.Random,
-    note: Callable[[KubeError, Seconds], None],
-) -> T:
-    """The result of ``call``. ``note`` hears of each failure that is tried again, and after which wait."""
-    began = now()
-    try:
-        return await call()
-    except KubeError as error:
-        if policy.attempts < 2 or not is_retryable(error, idempotent=idempotent):
-            raise
-        first = error
-    return await _again(call, first, policy, began + policy.total, idempotent=idempotent, rng=rng, note=note)
+    def allows(self, error: KubeError, *, idempotent: bool) -> bool:
+        """Whether a call that failed like this at first is worth another try."""
+        return self.attempts >= 2 and is_retryable(error, idempotent=idempotent)
 
 
-async def _again(
+async def again(
     call: Callable[[], Awaitable[T]],
     first: KubeError,
     policy: RetryPolicy,
@@ -58,6 +43,10 @@ async def _again(
     rng: random.Random,
     note: Callable[[KubeError, Seconds], None],
 ) -> T:
+    """The result of ``call``, which failed with ``first`` before. None of its tries begins after ``deadline``.
+
+    ``note`` hears of each failure that is tried again, and after which wait.
+    """
     import tenacity
 
     def failure(state: tenacity.RetryCallState) -> BaseException | None:

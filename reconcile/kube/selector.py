@@ -90,7 +90,12 @@ class LabelSelector:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether an object with these labels is meant."""
-        return not self.nothing and all(requirement.matches(labels) for requirement in self.requirements)
+        if self.nothing:
+            return False
+        for requirement in self.requirements:  # noqa: SIM110 - a generator costs more than what it asks
+            if not requirement.matches(labels):
+                return False
+        return True
 
     def __str__(self) -> str:
         """As in a query.

@@ -9,9 +9,10 @@ is sent once more on a new one.
 import asyncio
 import ssl
 from collections import deque
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import Clock, Seconds
 from reconcile.kube.access import ClusterAccess
 from reconcile.kube.connection import Connection, Stale, WireStream
 from reconcile.kube.credentials import Grant
@@ -41,9 +42,10 @@ class WireEngine:
         self._free = settings.max_calls
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_closed = False
+        self._clock = Clock()
 
     async def call(self, request: HttpRequest, grant: Grant, *, timeout: Seconds, guard: Guard | None) -> HttpResponse:
-        deadline = now() + timeout
+        deadline = self._clock.now() + timeout
         sendable = self._encoded(request, grant)
         if self._free:
             self._free -= 1
@@ -66,7 +68,7 @@ class WireEngine:
             self._leave()
 
     async def open(self, request: HttpRequest, grant: Grant, *, timeout: Seconds, guard: Guard | None) -> WireStream:
-        deadline = now() + timeout
+        deadline = self._clock.now() + timeout
         connection = await self._connect(request, grant, deadline)
         try:
             if guard is not None:
@@ -114,7 +116,7 @@ class WireEngine:
 
     async def _connect(self, request: HttpRequest, grant: Grant, deadline: Seconds) -> Connection:
         loop = asyncio.get_running_loop()
-        limit = min(deadline, now() + self._settings.connect_timeout)
+        limit = min(deadline, self._clock.now() + self._settings.connect_timeout)
         tls = grant.tls if self._server.startswith("https:") else None
         try:
             async with asyncio.timeout_at(limit):
@@ -161,7 +163,7 @@ class WireEngine:
         if self._head is None or self._head[0] is not grant:
             self._head = grant, "".join(map(_line, (*self._fixed, *grant.headers)))
         body = request.body
-        own = "".join(map(_line, request.headers.items()))
+        own = _lines(tuple(request.headers.items()))
         head = f"{request.method} {self._prefix}{target(request)} HTTP/1.1\r\n{self._head[1]}{own}"
         if body or request.method in WITH_BODY:
             head += f"content-length: {len(body)}\r\n"
@@ -169,6 +171,12 @@ class WireEngine:
 
     def _broken(self, request: HttpRequest, stale: Stale) -> ConnectionFailed:
         return ConnectionFailed(f"{about(request, self._server)}: {stale}", sent=True)
+
+
+@lru_cache(maxsize=64)
+def _lines(headers: tuple[tuple[str, str], ...]) -> str:
+    """Nearly all requests of a program have one of a few sets of headers."""
+    return "".join(map(_line, headers))
 
 
 def _line(header: tuple[str, str]) -> str:

@@ -136,7 +136,7 @@ def test_an_unknown_index_is_refused_with_those_that_there_are() -> None:
 def test_a_document_that_does_not_fit_the_type_is_named_when_it_is_read() -> None:
     store = a_store()
     store.commit(an_entry())
-    store._codec = type("Refuses", (), {"decode": lambda self, raw: (_ for _ in ()).throw(BadObject("no"))})()
+    store._codec = type("Refuses", (), {"complete": lambda self, meta: (_ for _ in ()).throw(BadObject("no"))})()
     with pytest.raises(BadObject, match=r"things.example.dev default/a: no"):
         store.get(A)
 

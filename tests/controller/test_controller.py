@@ -405,7 +405,8 @@ async def test_a_resync_looks_at_every_key_once_an_interval_and_never_at_all_at_
             await home.widget(f"n{number}", size=1)
         settings = attrs.evolve(QUICK, resync=4800.0)
         async with home.running(home.controller(done, [For(home.cluster, WIDGET)], settings)):
-            await rest(1.0)
+            await rest(4800.0 / SLOTS)
+            assert len(home.runs) == 48  # what was there at the start is not asked for again at once
             home.runs.clear()
             await rest(4800.0)
             assert sorted(home.names) == sorted(f"n{number}" for number in range(48))

@@ -45,10 +45,10 @@ def test_a_resource_is_named_as_rules_and_logs_name_it() -> None:
     assert str(NETWORK) == NETWORK.name
 
 
-def test_equal_resources_are_one_key_and_share_a_codec() -> None:
+def test_equal_resources_are_one_key_and_read_alike() -> None:
     again = Resource.untyped("networking.example.io/v1alpha1", "Network", "networks")
     assert {NETWORK: 1}[again] == 1
-    assert again.codec is NETWORK.codec
+    assert again.codec == NETWORK.codec
     assert kinds.POD != NETWORK
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconcile.core.backoff import Backoff
 from reconcile.core.clock import now
 from reconcile.kube.errors import ApiError, ConnectionFailed, Forbidden, KubeError, TooManyRequests, Unavailable
-from reconcile.kube.retry import RetryPolicy, retrying
+from reconcile.kube.retry import RetryPolicy, again
 from reconcile.testing.loop import run
 
 
@@ -42,7 +42,15 @@ async def calling(
     seed: int = 1,
     note: Callable[[KubeError, float], None] = lambda error, wait: None,
 ) -> str:
-    return await retrying(server, policy, idempotent=idempotent, rng=random.Random(seed), note=note)
+    began = now()
+    try:
+        return await server()
+    except KubeError as error:
+        if not policy.allows(error, idempotent=idempotent):
+            raise
+        first = error
+    deadline = began + policy.total
+    return await again(server, first, policy, deadline, idempotent=idempotent, rng=random.Random(seed), note=note)
 
 
 async def test_what_passes_is_answered_in_the_end() -> None:
