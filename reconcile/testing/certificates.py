@@ -15,6 +15,7 @@ try:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 except ImportError as missing:
     raise ImportError(
@@ -63,6 +64,23 @@ class Authority:
         """For a client. Kubernetes reads the user from the common name and the groups from the organizations."""
         return self._sign(_subject(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH)
 
+    def sign_request(self, pem: str, usages: Iterable[str]) -> str:
+        """A certificate for a signing request, as PEM; ``usages`` in the words of Kubernetes: client auth, server auth.
+
+        Raises:
+            ValueError: it is no request.
+        """
+        asked = x509.load_pem_x509_csr(pem.encode())
+        purposes = [purpose for name, purpose in _PURPOSES.items() if name in set(usages)]
+        draft = _draft(asked.subject, self._name, asked.public_key(), self._key.public_key(), self._now)
+        if purposes:
+            draft = draft.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        for extension in asked.extensions:
+            if isinstance(extension.value, x509.SubjectAlternativeName):
+                draft = draft.add_extension(extension.value, critical=False)
+        certificate = draft.sign(self._key, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
     def _sign(self, subject: x509.Name, purpose: x509.ObjectIdentifier, *extensions: x509.ExtensionType) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         draft = _draft(subject, self._name, key.public_key(), self._key.public_key(), self._now)
@@ -71,10 +89,13 @@ class Authority:
         return _pair(draft.sign(self._key, hashes.SHA256()), key)
 
 
+_PURPOSES = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
+
+
 def _draft(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
+    key: CertificatePublicKeyTypes,
     issuer_key: ec.EllipticCurvePublicKey,
     now: dt.datetime,
 ) -> x509.CertificateBuilder:

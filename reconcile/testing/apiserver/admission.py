@@ -81,19 +81,84 @@ class Rules:
             Failure: 403 in the words of the real server.
         """
         resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
-        if self.allows(user, info.verb, info.group, resource, name=info.name, namespace=info.namespace):
-            return
-        where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
-        why = f'User "{user.name}" cannot {info.verb} resource "{resource}" in API group "{info.group}" {where}'
-        raise forbidden(GroupName(info.group, info.plural), info.name, why)
+        if not self.allows(user, info.verb, info.group, resource, name=info.name, namespace=info.namespace):
+            raise refused(user, info, "")
 
-    def listed(self, user: User, namespace: str) -> Iterator[Document]:
-        """The rules of a user in a namespace, as a SelfSubjectRulesReview lists them."""
+    def check_path(self, user: User, verb: str, path: str) -> None:
+        """Everybody may see the server's own pages."""
+
+    def decide(
+        self, user: User, verb: str, group: str, resource: str, *, name: str, namespace: str
+    ) -> tuple[bool, str]:
+        """Whether a user may do this; there is no reason."""
+        return self.allows(user, verb, group, resource, name=name, namespace=namespace), ""
+
+    def decide_path(self, user: User, verb: str, path: str) -> tuple[bool, str]:
+        """Whether a user may do everything: those who are not listed may."""
+        return user.name not in self.of_user, ""
+
+    def listed(self, user: User, namespace: str) -> tuple[list[Document], list[Document]]:
+        """The rules of a user in a namespace, as a SelfSubjectRulesReview lists them: resources, and pages."""
         everything: tuple[Rule, ...] = (Rule(("*",), ("*",), ("*",)),)
+        resources: list[Document] = []
         for rule in (*self.of_user.get(user.name, everything), *OF_EVERYBODY):
             if not rule.namespace or rule.namespace == namespace:
                 found = {"verbs": rule.verbs, "apiGroups": rule.groups, "resources": rule.resources}
-                yield {**found, **({"resourceNames": rule.names} if rule.names else {})}
+                resources.append({**found, **({"resourceNames": rule.names} if rule.names else {})})
+        pages = [] if user.name in self.of_user else [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
+        return resources, [*_PAGES_OF_EVERYBODY, *pages]
+
+    def gate(self, write: "Write") -> None:
+        """Nobody is kept from giving others rights."""
+
+
+_HEALTH: Final = ("/healthz", "/livez", "/readyz", "/version", "/version/")
+_DISCOVERY: Final = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*")
+_PAGES_OF_EVERYBODY: Final = (
+    {"verbs": ["get"], "nonResourceURLs": sorted((*_HEALTH, *_DISCOVERY))},
+    {"verbs": ["get"], "nonResourceURLs": list(_HEALTH)},
+)
+
+
+class Authorizer(Protocol):
+    """Says who may do what. ``Rules`` and ``Rbac`` are two."""
+
+    def allows(self, user: User, verb: str, group: str, resource: str, *, name: str, namespace: str) -> bool:
+        """Whether a user may do this; ``resource`` has its subresource: ``pods/status``."""
+
+    def decide(
+        self, user: User, verb: str, group: str, resource: str, *, name: str, namespace: str
+    ) -> tuple[bool, str]:
+        """The same with the reason, as a review shows it."""
+
+    def decide_path(self, user: User, verb: str, path: str) -> tuple[bool, str]:
+        """Whether a user may ask for a page of the server's own, with the reason."""
+
+    def check(self, user: User, info: RequestInfo) -> None:
+        """Let a request pass, or not. Raises ``Failure``: 403."""
+
+    def check_path(self, user: User, verb: str, path: str) -> None:
+        """Let a request for a page of the server's own pass, or not. Raises ``Failure``: 403."""
+
+    def listed(self, user: User, namespace: str) -> tuple[list[Document], list[Document]]:
+        """The rules of a user in a namespace: those for resources, and those for pages."""
+
+    def gate(self, write: "Write") -> None:
+        """Refuse a write that would give more rights than its writer has. Raises ``Failure``."""
+
+
+def refused(user: User, info: RequestInfo, reason: str) -> Failure:
+    """403 for a request about a resource, in the words of the real server."""
+    resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+    where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
+    why = f'User "{user.name}" cannot {info.verb} resource "{resource}" in API group "{info.group}" {where}'
+    return forbidden(GroupName(info.group, info.plural), info.name, f"{why}: {reason}" if reason else why)
+
+
+def forbidden_path(user: User, verb: str, path: str, reason: str) -> Failure:
+    """403 for a request for one of the server's own pages."""
+    why = f'forbidden: User "{user.name}" cannot {verb} path "{path}"'
+    return Failure(403, "Forbidden", f"{why}: {reason}" if reason else why, {})
 
 
 class World(Protocol):
@@ -129,6 +194,8 @@ class Write:
     new: Document | None
     dry_run: bool
     world: World
+    time: str = ""
+    """When it is made, as metadata has it."""
 
     @property
     def object(self) -> Document:

@@ -97,3 +97,46 @@ def job(write: Write) -> None:
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
     selector = new["spec"].setdefault("selector", {})
     selector["matchLabels"] = {**selector.get("matchLabels", {}), "batch.kubernetes.io/controller-uid": uid}
+
+
+_VERDICTS: Final = ("Approved", "Denied")
+
+
+def signing_request(write: Write) -> None:
+    """A request is what it was made as, by whom: later only its status changes, and its verdict by approval alone."""
+    new, old = write.new, write.old
+    if new is None:
+        return
+    if old is None:
+        user = write.user
+        asked = {
+            name: value for name, value in new["spec"].items() if name not in ("username", "uid", "groups", "extra")
+        }
+        said = {
+            "username": user.name,
+            "uid": user.uid,
+            "groups": list(user.groups),
+            "extra": {name: list(values) for name, values in user.extra.items()},
+        }
+        new["spec"] = {**asked, **{name: value for name, value in said.items() if value}}
+        return
+    new["spec"] = old["spec"]
+    conditions = (new.get("status") or {}).get("conditions") or []
+    before = (old.get("status") or {}).get("conditions") or []
+    if write.subresource == "approval":
+        new["status"] = {**(old.get("status") or {}), "conditions": conditions}
+    elif write.subresource == "status":
+        known = {one["type"]: one for one in before if one["type"] in _VERDICTS}
+        conditions = [known.get(one["type"], one) for one in conditions]
+    else:
+        return
+    if conditions:
+        new["status"]["conditions"] = [_timed(one, before, write.time) for one in conditions]
+    else:
+        new["status"].pop("conditions", None)
+
+
+def _timed(condition: Document, before: list[Document], time: str) -> Document:
+    same = (one for one in before if (one["type"], one["status"]) == (condition["type"], condition.get("status")))
+    since = condition.get("lastTransitionTime") or next((one.get("lastTransitionTime") for one in same), None) or time
+    return {**condition, "lastUpdateTime": condition.get("lastUpdateTime") or time, "lastTransitionTime": since}

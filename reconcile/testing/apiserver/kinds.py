@@ -149,6 +149,9 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 _PARTICULAR: Final[Mapping[str, Mapping[str, Any]]] = {
     "namespaces": {"mark": rules.mark_namespace, "remains": rules.namespace_remains},
     "pods": {"grace": pods.grace},
+    "certificatesigningrequests.certificates.k8s.io": {
+        "subresources": {"status": ("status", "metadata"), "approval": ("status",)}
+    },
     "nodes": {"main_keeps": ()},  # a node may come with a status: its hook sees to the rest
 }
 
@@ -159,6 +162,7 @@ _BEGINNINGS: Final[Mapping[str, Hook]] = {
     "deployments.apps": beginnings.deployment,
     "daemonsets.apps": beginnings.daemon_set,
     "jobs.batch": beginnings.job,
+    "certificatesigningrequests.certificates.k8s.io": beginnings.signing_request,
 }
 """What is written into a new object besides what it says."""
 
@@ -227,9 +231,8 @@ def _strategy(name: str, entry: Document) -> Strategy:
     views = {"status": _STATUS} if "status" in subresources else {}
     if name == "namespaces":
         views["finalize"] = ("spec", "metadata")
-    common: dict[str, Any] = {"main_keeps": ("status",) if "status" in views else ()}
+    common: dict[str, Any] = {"subresources": views, "main_keeps": ("status",) if "status" in views else ()}
     return Strategy(
-        subresources=views,
         generation=_GENERATION.get(name, ()),
         unconditional_update=name not in _CONDITIONAL,
         create_on_update=name in _CREATED_BY_UPDATE,

@@ -106,6 +106,10 @@ def _is_served(info: RequestInfo, registry: Registry) -> bool:
 
 def _check_subresource(info: RequestInfo, kind: Kind) -> None:
     has_scale = info.subresource == "scale" and kind.strategy.scale is not None
+    if not kind.custom and f"{info.plural}/{info.subresource}" in ACTIONS:
+        if info.verb != "create":
+            raise method_not_allowed()
+        return
     if info.subresource not in kind.strategy.subresources and not has_scale:
         if not kind.custom and info.subresource in _MISSING_SUBRESOURCES.get(info.plural, ()):
             raise not_implemented(f"the subresource {info.plural}/{info.subresource}")
@@ -114,9 +118,12 @@ def _check_subresource(info: RequestInfo, kind: Kind) -> None:
         raise _wrong_verb(info, kind)
 
 
+ACTIONS: Final = ("pods/binding", "pods/eviction", "serviceaccounts/token")
+"""Subresources that do something when they are created."""
 _MISSING_SUBRESOURCES: Final = {
-    "pods": ("attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize"),
-    "serviceaccounts": ("token",),
+    "pods": ("attach", "ephemeralcontainers", "exec", "log", "portforward", "proxy", "resize"),
+    "services": ("proxy",),
+    "nodes": ("proxy",),
 }
 
 

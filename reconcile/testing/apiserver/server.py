@@ -22,10 +22,10 @@ from anyio.abc import TaskGroup
 
 from reconcile.core.clock import Seconds, now, utc
 from reconcile.kube.objects import ObjectKey
-from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo
+from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo, parse
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import answering, content, impersonation, reading, reviews, verbs
-from reconcile.testing.apiserver.admission import ADMIN, Rules, User
+from reconcile.testing.apiserver import actions, answering, content, impersonation, reading, reviews, verbs
+from reconcile.testing.apiserver.admission import ADMIN, Authorizer, Rules, User
 from reconcile.testing.apiserver.caretakers import Caretakers
 from reconcile.testing.apiserver.content import Form, warned
 from reconcile.testing.apiserver.failure import (
@@ -89,7 +89,7 @@ class ApiServer:
     kinds: Iterable[Kind] = ()
     rng: random.Random = attrs.field(factory=lambda: random.Random(0), kw_only=True)
     settings: Settings = attrs.field(default=Settings(), kw_only=True)
-    rules: Rules = attrs.field(default=Rules(), kw_only=True)
+    rules: Authorizer = attrs.field(default=Rules(), kw_only=True)
     tokens: Tokens = attrs.field(factory=lambda: Tokens(os.urandom(32)), kw_only=True)
     """Issues and reads the tokens of service accounts."""
     journal: "Journal | None" = attrs.field(default=None, kw_only=True)
@@ -168,12 +168,12 @@ class ApiServer:
         stored, started = False, now()
         try:
             user = impersonation.impersonated(request.headers, user, self.rules, request.path)
+            self._authorize(request, user)
             found = route(request, self.registry)
             if isinstance(found, OwnPage):
                 answer = Answer(self._page(found))
             else:
                 info = found.info
-                self.rules.check(user, info)
                 if info.verb in _WRITES:
                     response, stored = self._write(found, request, user)
                     answer = Answer(response)
@@ -195,6 +195,14 @@ class ApiServer:
         self._note(request, info, user, answer.response.status, stored)
         self.metrics.note(info, answer.response.status, now() - started)
         return answer
+
+    def _authorize(self, request: HttpRequest, user: User) -> None:
+        """Let a request pass, or not, whether or not there is what it asks for. Raises ``Failure``: 403."""
+        asked = parse(request)
+        if asked is not None:
+            self.rules.check(user, asked)
+        else:
+            self.rules.check_path(user, request.method.lower(), request.path)
 
     def _formed(self, answer: Answer, request: HttpRequest, info: RequestInfo) -> Answer:
         """An answer in the form that the client asked for."""
@@ -397,7 +405,11 @@ class ApiServer:
         """Answer a write; whether it changed something for good."""
         if (review := reviews.review(call.kind, self.rules, user)) is not None:
             return verbs.reviewed(call.kind, request, self._session(user), review), False
-        order = verbs.ordered(call, request, watch_list=self.settings.watch_list)
+        action = actions.find(call)
+        if action is not None:
+            order = actions.ordered(action, call, request, self.tokens)
+        else:
+            order = verbs.ordered(call, request, watch_list=self.settings.watch_list)
         session = self._session(user, dry_run=order.dry_run, strictness=order.strictness)
         outcome = self._commit(session, order.run)
         return outcome.response, outcome.changed and not order.dry_run

@@ -161,7 +161,7 @@ class Session:
                 self.warnings += metas.finalizer_warnings(name)
 
     def _write(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Write:
-        return Write(self.user, kind, subresource, old, new, self.dry_run, self.world(self))
+        return Write(self.user, kind, subresource, old, new, self.dry_run, self.world(self), self.time)
 
     def find(self, kind: Kind, key: str) -> Stored | None:
         """An object as its kind shows it, changes of this session included."""

@@ -55,7 +55,7 @@ def _selecting(write: Write, kind: str) -> Iterator[Fault]:
             yield invalid_value("spec.selector", selector, f"empty selector is invalid for {kind}")
     template = spec["template"]
     labels = template["metadata"].get("labels") or {}
-    if selector and not _matches(selector, labels):
+    if selector and not selects(selector, labels):
         yield invalid_value("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
     yield from _template(template, "spec.template")
     policy = template["spec"].get("restartPolicy")
@@ -94,7 +94,8 @@ def selector_faults(selector: Document, path: str) -> Iterator[Fault]:
         )
 
 
-def _matches(selector: Document, labels: Document) -> bool:
+def selects(selector: Document, labels: Document) -> bool:
+    """Whether a label selector chooses an object with these labels."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
     for one in selector.get("matchExpressions") or ():
