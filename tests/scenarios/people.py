@@ -5,6 +5,7 @@ in a ``World``, which tells the story again and again with everything that may g
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -12,7 +13,7 @@ from attrs import frozen
 from apinetlet.api import Generation, Kinds, apinet, networking
 from apinetlet.origin import Origins
 from provider import ProviderID
-from reconcile import Client, ObjectKey, Resource
+from reconcile import Client, NotFound, ObjectKey, Resource
 from reconcile.kube import MergePatch, ObjectMeta
 from reconcile.testing.apiserver import ApiServer
 from tests.scenarios.daemon import Lab
@@ -99,9 +100,10 @@ class Both:
         await self.user.delete(resource, ObjectKey(namespace, name))
 
     async def delete_by_force(self, resource: Resource[Any], name: str) -> None:
-        """Somebody deletes an object and strips its finalizers."""
+        """Somebody deletes an object and strips its finalizers, if it had any."""
         await self.delete(resource, name)
-        await self.change(resource, name, metadata={"finalizers": None})
+        with suppress(NotFound):
+            await self.change(resource, name, metadata={"finalizers": None})
 
     # -- the data plane --------------------------------------------------------------------------------------------
 

@@ -5,11 +5,13 @@ Every permutation is told, with a pause after each act and without one.
 
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import pytest
 
 from apinetlet.api import GENERATIONS, Generation
+from reconcile import NotFound
 from reconcile.kube.kinds import NAMESPACE
 from reconcile.testing.converge import assert_converges
 from reconcile.testing.faultplan import Delayed, FaultPlan
@@ -115,3 +117,78 @@ def test_in_whatever_order_they_go_nothing_is_left(generation: Generation, lag: 
         for pause in ((False, True) if not lag else (False,))
     ]
     assert [differences(ends[0], end) for end in ends[1:]] == [[]] * (len(ends) - 1)
+
+
+# -- a source that goes, or is another one, in the middle of everything ------------------------------------------------
+
+
+async def both_gone(both: Both) -> None:
+    for act in (no_vip, no_nic):
+        with suppress(NotFound):
+            await act(both)
+
+
+async def both_anew(both: Both) -> None:
+    """By force, under the same names with other uids."""
+    await both.delete_by_force(both.kinds.virtual_ip, "public")
+    await both.delete_by_force(both.kinds.network_interface, "nic")
+    await vip(both)
+    await nic(both)
+
+
+async def interrupted(generation: Generation, act: Deed, *, after: int, while_down: bool) -> bool:
+    """Whether the daemon came to that many writes; then ``act`` happened right after the last of them."""
+    struck: list[int] = []
+
+    async def strike(world: World) -> None:
+        if while_down:
+            await world.crash()
+        await act(people(generation, world))
+        world.start()
+
+    async with a_world(generation) as world:
+        holds = world.always
+        assert holds is not None
+
+        def always(world: World) -> None:
+            holds(world)
+            if world.counts["program"] == after and not struck:
+                struck.append(after)
+                world.join(strike)
+
+        world.always = always
+        both = people(generation, world)
+        await world.client(APINET).create(NAMESPACE, {"metadata": {"name": TARGET}})
+        world.start()
+        for one in (vip, machine, nic):
+            await one(both)
+        await world.quiesce()
+        if struck:
+            await ready(both)
+            await world.quiesce()
+            check(world, both)
+            assert both.public() == ([both.vip().status.ip] if both.vips else [])
+            await assert_converges(world)
+        return bool(struck)
+
+
+ACTS = pytest.mark.parametrize("act", [both_gone, both_anew], ids=["deleted", "made anew"])
+
+
+@GENERATION
+@ACTS
+def test_a_source_may_go_or_be_another_one_after_any_write(generation: Generation, act: Deed) -> None:
+    after = 1
+    while run(interrupted(generation, act, after=after, while_down=False)):
+        after += 1
+    assert after > 7
+
+
+@pytest.mark.proof
+@GENERATION
+@ACTS
+def test_a_source_may_go_or_be_another_one_while_nobody_looks(generation: Generation, act: Deed) -> None:
+    after = 1
+    while run(interrupted(generation, act, after=after, while_down=True)):
+        after += 1
+    assert after > 7
