@@ -59,7 +59,7 @@ async def test_what_is_applied_is_read_at_once_and_not_applied_again() -> None:
                 for _ in range(3):
                     body = a_map("a", labels={"app": "x"}, color="red")
                     body["metadata"]["ownerReferences"] = [
-                        {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u", "controller": True}
+                        {"apiVersion": "e.io/v1", "kind": "Unserved", "name": "n", "uid": "u", "controller": True}
                     ]
                     applied = await cluster.apply(body)
                     assert cluster.store(CONFIG_MAP).get(applied.metadata.key) == applied_without(applied)
