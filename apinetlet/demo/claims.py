@@ -5,7 +5,7 @@ it. What an update drops is released once everything new was taken, so a full po
 Source: the IP allocators of the Go api-net server; what a failed write took is undone here, which it forgets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import frozen
@@ -44,14 +44,14 @@ class Claims:
             return
         if not self.applies(write.new):
             return
-        dropped = self._listed(write.old)
+        dropped = dict.fromkeys(self._listed(write.old))
         entries = checks.entries(write.new, self.path)
         for one in entries:
             if not self.addresses.of_family(family := self.family(write.new, one)):
                 raise Failure(500, "", f"no allocator for IPs of family {family}")
         for one in entries:
             if (ip := one.get("ip")) in dropped:
-                dropped.remove(ip)
+                del dropped[ip]
             elif ip:
                 self._claim(write, ip)
             else:
@@ -105,7 +105,7 @@ class Claims:
         found["spec"]["claimRef"] = self._claimer(write)
         write.world.update(self.ips, found)
 
-    def _release(self, write: Write, dropped: list[str]) -> None:
+    def _release(self, write: Write, dropped: Iterable[str]) -> None:
         if write.dry_run:
             return
         for found in filter(None, (self._found(write, ip) for ip in dropped)):

@@ -211,6 +211,32 @@ async def test_an_ip_that_somebody_claims_is_not_to_be_had(apinet: Server, plura
     assert said(caught.value) == (500, "provided IP is already allocated")
 
 
+async def test_only_the_second_generation_keeps_an_address_that_it_made_from_others(apinet: Server) -> None:
+    gateway = await apinet.create("natgateways", "owner", a_gateway("first"))
+    [ip] = addresses(gateway, "natgateways")
+    attempt = apinet.create("networkinterfaces", "nic", literal("networkinterfaces", ip))
+    if apinet.generation is IRONCORE:
+        with pytest.raises(ApiError, match="provided IP is already allocated"):
+            await attempt
+    else:
+        assert addresses(await attempt, "networkinterfaces") == [ip]
+
+
+async def test_one_object_may_list_an_address_twice_in_the_second_generation_and_keeps_it_by_either(
+    apinet: Server,
+) -> None:
+    await apinet.create("ips", "mine", an_ip("10.0.0.1"))
+    twice = [{"name": name, "ip": "10.0.0.1"} for name in "ab"]
+    attempt = apinet.create("natgateways", "owner", {**a_gateway(), "ips": twice})
+    if apinet.generation is not IRONCORE:
+        with pytest.raises(ApiError, match="provided IP is already allocated"):
+            await attempt
+        return
+    await attempt
+    await apinet.patch("natgateways", "owner", {"spec": {"ips": twice[:1]}})
+    assert "claimRef" in apinet.read("ips", "mine")["spec"]
+
+
 async def test_one_address_gives_way_to_another_in_one_update(apinet: Server) -> None:
     for name, ip in (("a", "10.0.0.1"), ("b", "10.0.0.2")):
         await apinet.create("ips", name, an_ip(ip))
