@@ -370,3 +370,115 @@ CLUSTER_SAMPLES: Final[dict[str, list[Json]]] = {
     "deviceclasses.resource.k8s.io": [_object("resource.k8s.io/v1", "DeviceClass", spec={})],
 }
 """Without a namespace."""
+
+
+def collection(resource: str, body: Json, namespace: str) -> str:
+    """The path of the collection that a sample belongs to."""
+    plural = resource.partition("/")[0].partition(".")[0]
+    version = body["apiVersion"]
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    return f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
+
+
+def _pod(name: str, **spec: Any) -> Json:
+    return _object("v1", "Pod", name, spec={**_SMALL["spec"], **spec})
+
+
+def _deployment(name: str, **spec: Any) -> Json:
+    return _object("apps/v1", "Deployment", name, spec={"selector": _SELECTOR, "template": _SMALL, **spec})
+
+
+def _service(name: str, **spec: Any) -> Json:
+    return _object("v1", "Service", name, spec={"ports": [{"port": 80}], **spec})
+
+
+def _with(container: Json) -> Json:
+    return {"containers": [{"name": "a", "image": "a:b", **container}]}
+
+
+REFUSED: Final[dict[str, list[Json]]] = {
+    "pods": [
+        _object("v1", "Pod", "none"),
+        _object("v1", "Pod", "empty", spec={"containers": []}),
+        _pod("UPPER"),
+        _pod("policy", restartPolicy="Sometimes"),
+        _pod("dns", dnsPolicy="Never"),
+        _pod("noname", **_with({"name": ""})),
+        _pod("badname", **_with({"name": "A_b"})),
+        _pod("noimage", **_with({"image": ""})),
+        _pod("blank", **_with({"image": " a"})),
+        _pod("pull", **_with({"imagePullPolicy": "Often"})),
+        _pod("port", **_with({"ports": [{"containerPort": 70000}, {"containerPort": 1, "protocol": "X"}]})),
+        _pod("portname", **_with({"ports": [{"containerPort": 1, "name": "UPPER"}]})),
+        _pod(
+            "env",
+            **_with({"env": [{"name": "A", "value": "b", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
+        ),
+        _pod("mount", **_with({"volumeMounts": [{"name": "x", "mountPath": "/x"}, {"name": "x", "mountPath": "/x"}]})),
+        _pod("resources", **_with({"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}})),
+        _pod("twice", containers=[{"name": "a", "image": "a"}, {"name": "a", "image": "b"}]),
+        _pod("volumes", volumes=[{"name": "v"}, {"name": "v"}]),
+        _pod("sources", volumes=[{"name": "v", "emptyDir": {}, "hostPath": {"path": "/x"}}]),
+        _pod("hostpath", volumes=[{"name": "v", "hostPath": {"path": ""}}]),
+        _pod("selector", nodeSelector={"a b": "c d"}),
+        _pod("deadline", activeDeadlineSeconds=0),
+        _pod("account", serviceAccountName="A B"),
+        _pod("class", priorityClassName="nope"),
+        _pod("types", hostNetwork="yes"),
+        _pod("inner", containers=[{"name": 1, "image": "a"}]),
+        _pod("quantity", **_with({"resources": {"limits": {"cpu": "much"}}})),
+    ],
+    "services": [
+        _service("noports", ports=[]),
+        _service("UPPER"),
+        _service("protocol", ports=[{"port": 1, "protocol": "ICMP"}]),
+        _service("range", ports=[{"port": 0}]),
+        _service("names", ports=[{"port": 1}, {"port": 2}]),
+        _service("samename", ports=[{"port": 1, "name": "a"}, {"port": 2, "name": "a"}]),
+        _service("target", ports=[{"port": 1, "targetPort": "UPPER"}]),
+        _service("type", type="Magic"),
+        _service("affinity", sessionAffinity="Always"),
+        _service("nodeport", ports=[{"port": 1, "nodePort": 30001}]),
+        _service("external", type="ExternalName", ports=[]),
+        _service("policy", externalTrafficPolicy="Local"),
+        _service("selector", selector={"a b": "c d"}),
+        _service("outside", clusterIP="1.2.3.4"),
+        _service("noheadless", clusterIP="None", type="LoadBalancer"),
+        _service("badnodeport", type="NodePort", ports=[{"port": 1, "nodePort": 80}]),
+        _service("dual", ipFamilyPolicy="RequireDualStack"),
+    ],
+    "deployments.apps": [
+        _object("apps/v1", "Deployment", "bare", spec={"template": _SMALL}),
+        _deployment("mismatch", selector={"matchLabels": {"app": "other"}}),
+        _deployment("emptyselector", selector={}),
+        _deployment("replicas", replicas=-1),
+        _deployment("strategy", strategy={"type": "Recreate", "rollingUpdate": {}}),
+        _deployment("unknown", strategy={"type": "BlueGreen"}),
+        _deployment("once", template=_ONCE | {"metadata": {"labels": {"app": "web"}}}),
+        _deployment("expression", selector={"matchExpressions": [{"key": "app", "operator": "In"}]}),
+    ],
+    "jobs.batch": [_object("batch/v1", "Job", "always", spec={"template": _SMALL})],
+    "roles.rbac.authorization.k8s.io": [
+        _object("rbac.authorization.k8s.io/v1", "Role", "noverbs", rules=[{"apiGroups": [""], "resources": ["pods"]}]),
+        _object("rbac.authorization.k8s.io/v1", "Role", "nogroups", rules=[{"verbs": ["get"]}]),
+        _object("rbac.authorization.k8s.io/v1", "Role", "url", rules=[{"verbs": ["get"], "nonResourceURLs": ["/x"]}]),
+    ],
+    "rolebindings.rbac.authorization.k8s.io": [
+        _object(
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            "kinds",
+            roleRef={"kind": "Thing", "name": ""},
+            subjects=[{"kind": "Robot", "name": "r"}, {"kind": "ServiceAccount", "name": "a"}],
+        ),
+    ],
+    "configmaps": [
+        _object("v1", "ConfigMap", "number", data={"a": 1}),
+        _object("v1", "ConfigMap", "key", data={"a b": ""}),
+    ],
+    "secrets": [
+        _object("v1", "Secret", "base", data={"a": "%%"}),
+        _object("v1", "Secret", "tls", type="kubernetes.io/tls"),
+    ],
+}
+"""What no server takes, by resource; all in a namespace."""

@@ -46,7 +46,8 @@ def _struct(schema: Schema, value: Document, *, root: bool = False) -> Document:
         if made in _ZERO and name in go.omits:
             continue
         empty = made == [] or (made == {} and (child.go is None or name in go.omits))
-        if empty and name not in go.always and child is not UNTYPED:
+        if empty and child is not UNTYPED:
+            # what is stored as protobuf comes back without them; where they are always written, they are null
             continue
         result[name] = made
     for name, zero in go.always.items():

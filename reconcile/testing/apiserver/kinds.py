@@ -105,7 +105,7 @@ _SHOWN_WHEN_DELETED: Final = frozenset(
 
 _NAMES: Final[Mapping[str, names.NameRule]] = {
     "namespaces": names.label,
-    "services": names.label_1035,
+    "services": names.label,
     "statefulsets.apps": names.label,
     **dict.fromkeys(
         (

@@ -79,7 +79,7 @@ def _prioritise(write: Write, spec: Document) -> None:
 
 def quality(spec: Document) -> str:
     """Guaranteed, Burstable or BestEffort."""
-    both = [*spec.get("containers", ()), *spec.get("initContainers", ())] if "resources" not in spec else [spec]
+    both = [*(spec.get("containers") or ()), *spec.get("initContainers", ())] if "resources" not in spec else [spec]
     asked = guaranteed = False
     guaranteed = bool(both)
     for one in both:
@@ -169,7 +169,7 @@ def spec_faults(spec: Document, path: str) -> Iterator[Fault]:
         yield not_supported(f"{path}.restartPolicy", policy, _POLICIES) if policy else required(f"{path}.restartPolicy")
     policy = spec.get("dnsPolicy", "")
     if policy not in _DNS:
-        yield not_supported(f"{path}.dnsPolicy", policy, _DNS) if policy else required(f"{path}.dnsPolicy")
+        yield not_supported(f"{path}.dnsPolicy", policy, _DNS_SAID) if policy else required(f"{path}.dnsPolicy")
     for key, value in (spec.get("nodeSelector") or {}).items():
         yield from (invalid_value(f"{path}.nodeSelector", key, says) for says in names.label_key(key))
         yield from (invalid_value(f"{path}.nodeSelector", value, says) for says in names.label_value(value))
@@ -188,6 +188,7 @@ def spec_faults(spec: Document, path: str) -> Iterator[Fault]:
         yield invalid_value(f"{path}.terminationGracePeriodSeconds", seconds, names.NOT_NEGATIVE)
 
 
+_DNS_SAID: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _DNS: Final = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _PULLS: Final = ("Always", "IfNotPresent", "Never")
 _MESSAGES: Final = ("File", "FallbackToLogsOnError")

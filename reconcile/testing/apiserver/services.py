@@ -138,7 +138,7 @@ def _give_address(new: Document, old: Document | None, others: list[Document]) -
         why = ""
         try:
             if ipaddress.ip_address(asked) not in RANGE:
-                why = f"the provided IP ({asked}) is not in the valid range. The range of valid IPs is {RANGE}"
+                why = "the provided network does not match the current range"
         except ValueError:
             return  # which is said by the rules
         if asked in taken:

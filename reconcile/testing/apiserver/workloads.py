@@ -23,7 +23,8 @@ def deployment(write: Write) -> Iterator[Fault]:
         says = "may not be specified when strategy `type` is 'Recreate'"
         yield Fault("spec.strategy.rollingUpdate", "FieldValueForbidden", f"Forbidden: {says}")
     elif strategy.get("type") not in ("Recreate", "RollingUpdate"):
-        yield not_supported("spec.strategy.type", strategy.get("type", ""), ("Recreate", "RollingUpdate"))
+        shown = {"Type": strategy.get("type", ""), "RollingUpdate": strategy.get("rollingUpdate")}
+        yield not_supported("spec.strategy", shown, ("Recreate", "RollingUpdate"))
 
 
 def replica_set(write: Write) -> Iterator[Fault]:
@@ -49,20 +50,32 @@ def _selecting(write: Write, kind: str) -> Iterator[Fault]:
     selector = spec.get("selector")
     if selector is None:
         yield required("spec.selector")
+        if kind == "deployment" and spec["template"]["metadata"].get("labels"):
+            labels = spec["template"]["metadata"]["labels"]
+            yield invalid_value("spec.template.metadata.labels", labels, _NO_MATCH)
     else:
         yield from selector_faults(selector, "spec.selector")
         if not selector:
             yield invalid_value("spec.selector", selector, f"empty selector is invalid for {kind}")
     template = spec["template"]
-    labels = template["metadata"].get("labels") or {}
-    if selector and not selects(selector, labels):
-        yield invalid_value("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+    labels = dict(sorted((template["metadata"].get("labels") or {}).items()))
+    if selector and not _is_readable(selector):
+        yield invalid_value("spec.selector", selector, "invalid label selector")
+    elif selector and not selects(selector, labels):
+        yield invalid_value("spec.template.metadata.labels", labels, _NO_MATCH)
     yield from _template(template, "spec.template")
     policy = template["spec"].get("restartPolicy")
     if policy in ("OnFailure", "Never"):
         yield not_supported("spec.template.spec.restartPolicy", policy, ("Always",))
     if old is not None and not walks.equal(old.get("selector"), selector):
         yield invalid_value("spec.selector", selector, names.IMMUTABLE)
+
+
+_NO_MATCH: Final = "`selector` does not match template `labels`"
+
+
+def _is_readable(selector: Document) -> bool:
+    return not list(selector_faults(selector, ""))
 
 
 def _template(template: Document, path: str) -> Iterator[Fault]:
@@ -166,14 +179,14 @@ def binding(write: Write) -> Iterator[Fault]:
         yield not_supported("roleRef.apiGroup", reference.get("apiGroup", ""), (_RBAC,))
     kinds = ("Role", "ClusterRole") if namespaced else ("ClusterRole",)
     if reference.get("kind") not in kinds:
-        yield not_supported("roleRef.kind", reference.get("kind", ""), sorted(kinds))
+        yield not_supported("roleRef.kind", reference.get("kind", ""), kinds)
     if not reference.get("name"):
         yield required("roleRef.name")
     else:
         for says in names.path_segment(reference["name"], False):
             yield invalid_value("roleRef.name", reference["name"], says)
     for index, one in enumerate(new.get("subjects") or ()):
-        yield from _subject(one, f"subjects[{index}]")
+        yield from _subject(one, f"subjects[{index}]", namespaced=namespaced)
     if old is not None and not walks.equal(old["roleRef"], reference):
         yield invalid_value("roleRef", reference, "cannot change roleRef")
 
@@ -181,7 +194,7 @@ def binding(write: Write) -> Iterator[Fault]:
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 
-def _subject(subject: Document, at: str) -> Iterator[Fault]:
+def _subject(subject: Document, at: str, *, namespaced: bool) -> Iterator[Fault]:
     kind, group = subject.get("kind", ""), subject.get("apiGroup", "")
     if not subject.get("name"):
         yield required(f"{at}.name")
@@ -192,13 +205,13 @@ def _subject(subject: Document, at: str) -> Iterator[Fault]:
             )
         if group:
             yield not_supported(f"{at}.apiGroup", group, ("",))
-        if not subject.get("namespace"):
+        if not namespaced and not subject.get("namespace"):
             yield required(f"{at}.namespace")
     elif kind in ("User", "Group"):
         if group != _RBAC:
             yield not_supported(f"{at}.apiGroup", group, (_RBAC,))
     else:
-        yield not_supported(f"{at}.kind", kind, ("Group", "ServiceAccount", "User"))
+        yield not_supported(f"{at}.kind", kind, ("ServiceAccount", "User", "Group"))
 
 
 # -- certificates --------------------------------------------------------------------------------------------------
