@@ -125,7 +125,9 @@ class Reader:
         if isinstance(value, dict):
             return {name: self._of(one, name) for name, one in sorted(value.items()) if name != "managedFields"}
         if isinstance(value, list):
-            return [self._of(one) for one in value]
+            items = [self._of(one) for one in value]
+            # the order of roles is that of a map in Go
+            return sorted(items, key=str) if field == "resourceRules" else items
         if field == "resourceVersion":
             return self.names.setdefault(f"rv {value}", f"version {len(self.names)}")
         if isinstance(value, str):

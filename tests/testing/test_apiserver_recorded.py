@@ -4,8 +4,9 @@ from typing import Final
 
 import pytest
 
-from reconcile.testing.apiserver import ApiServer, Settings
-from tests.testing import stories_definitions, stories_kinds, stories_rules
+from reconcile.testing.apiserver import ADMIN, ApiServer, Rules, Settings, User
+from reconcile.testing.apiserver.rbac import Rbac
+from tests.testing import stories_definitions, stories_kinds, stories_rights, stories_rules
 from tests.testing.callers import Api
 from tests.testing.stories import Story, named, recorded, tell
 
@@ -13,6 +14,7 @@ BOOKS: Final = {
     "definitions": named(stories_definitions.stories()),
     "kinds": named(stories_kinds.stories()),
     "rules": named(stories_rules.stories()),
+    "rights": named(stories_rights.stories()),
 }
 CASES: Final = [
     pytest.param(book, story, id=f"{book}: {name}") for book in BOOKS for name, story in BOOKS[book].items()
@@ -21,10 +23,11 @@ CASES: Final = [
 
 @pytest.mark.parametrize(("book", "story"), CASES)
 async def test_the_embedded_server_tells_a_story_like_the_real_one(book: str, story: Story) -> None:
-    async with ApiServer(settings=Settings(garbage_collection=False)) as server:
+    rules = Rbac() if book == "rights" else Rules()
+    async with ApiServer(settings=Settings(garbage_collection=False), rules=rules) as server:
 
-        async def caller(user: str) -> Api:
-            assert not user
-            return Api(server.transport(user_agent="tester/1.0"), "default")
+        async def caller(name: str) -> Api:
+            user = User(name, ("team", "system:authenticated")) if name else ADMIN
+            return Api(server.transport(user=user, user_agent="tester/1.0"), "default")
 
         assert await tell(story, caller) == recorded(book)[story.name]

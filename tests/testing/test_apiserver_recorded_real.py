@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def anyio_backend() -> AnyioBackend:
 
 
 @pytest.fixture(scope="module")
-def kubeconfig() -> Iterator[Path]:
+def kubeconfigs() -> Iterator[dict[str, Path]]:
     """Without controllers: nobody else writes."""
     try:
         plane = ControlPlane.start(in_memory=True)
@@ -34,22 +35,25 @@ def kubeconfig() -> Iterator[Path]:
             raise
         pytest.skip(str(missing))
     with plane:
-        yield plane.kubeconfig()
+        users = {name: plane.kubeconfig(name, groups=("team",)) for name in ("anna", "bert", "carl")}
+        yield {"": plane.kubeconfig(), **users}
 
 
 @pytest.fixture
-async def api(kubeconfig: Path) -> AsyncIterator[Api]:
-    transport = HttpTransport(login.load(kubeconfig), TransportSettings(user_agent="tester/1.0"))
-    try:
-        yield Api(transport, "default")
-    finally:
-        await transport.aclose()
+async def apis(kubeconfigs: dict[str, Path]) -> AsyncIterator[dict[str, Api]]:
+    async with AsyncExitStack() as stack:
+        found = {}
+        for name, path in kubeconfigs.items():
+            transport = HttpTransport(login.load(path), TransportSettings(user_agent="tester/1.0"))
+            stack.push_async_callback(transport.aclose)
+            found[name] = Api(transport, "default")
+        yield found
 
 
 @pytest.mark.parametrize("book", list(BOOKS))
-async def test_what_is_recorded_is_still_true(book: str, api: Api) -> None:
+async def test_what_is_recorded_is_still_true(book: str, apis: dict[str, Api]) -> None:
     async def caller(user: str) -> Api:
-        return api
+        return apis[user]
 
     answers: dict[str, Any] = {name: await tell(story, caller) for name, story in BOOKS[book].items()}
     if os.environ.get("RECORD") == "1":

@@ -20,10 +20,11 @@ from reconcile.testing.apiserver.deleting import delete
 from reconcile.testing.apiserver.failure import Document, Failure
 from reconcile.testing.apiserver.gc import Action, Delete, Disown, Finalize, Graph
 from reconcile.testing.apiserver.orders import DeleteOptions
+from reconcile.testing.apiserver.rbac import GROUP, Rbac, default_objects
 from reconcile.testing.apiserver.session import Session
-from reconcile.testing.apiserver.storage import Event
+from reconcile.testing.apiserver.storage import Event, key_of
 from reconcile.testing.apiserver.strategy import Kind
-from reconcile.testing.apiserver.writing import update
+from reconcile.testing.apiserver.writing import create, update
 
 if TYPE_CHECKING:
     from reconcile.testing.apiserver.server import ApiServer
@@ -33,6 +34,8 @@ _API_SERVER: Final = User("system:apiserver", ("system:masters",))
 _COLLECTOR: Final = User("system:serviceaccount:kube-system:generic-garbage-collector", ("system:serviceaccounts",))
 _NAMESPACES: Final = User("system:serviceaccount:kube-system:namespace-controller", ("system:serviceaccounts",))
 _MANAGER: Final = "kube-apiserver"
+_AGGREGATOR: Final = "clusterrole-aggregation-controller"
+_CLUSTER_ROLES: Final = f"clusterroles.{GROUP}"
 
 
 @attrs.define(eq=False)
@@ -46,6 +49,7 @@ class Caretakers:
     _leaving: set[str] = attrs.field(factory=set)
     """Namespaces in deletion."""
     _busy: bool = False
+    _busy_with_roles: bool = False
     _due: anyio.Event = attrs.field(factory=anyio.Event)
 
     def __attrs_post_init__(self) -> None:
@@ -64,7 +68,47 @@ class Caretakers:
             elif table == known.NAMESPACE.name:
                 self._note_namespace(event)
         self._clear_definitions()
+        rules = self.server.rules
+        if (
+            isinstance(rules, Rbac)
+            and rules.storage is not None
+            and any(table == _CLUSTER_ROLES for table, _ in events)
+        ):
+            self._aggregate(rules)
         self._due.set()
+
+    def begin_roles(self) -> None:
+        """Create the roles and bindings that every server with roles begins with, those that are not there."""
+        rules = self.server.rules
+        if not isinstance(rules, Rbac):
+            return
+        rules.storage = self.server.storage
+        self._busy_with_roles = True
+        for plural in ("clusterroles", "clusterrolebindings", "roles", "rolebindings"):
+            kind = self.server.registry.find(GROUP, "v1", plural)
+            assert kind is not None
+            for document in default_objects(plural):
+                metadata = document["metadata"]
+                namespace = metadata.get("namespace", "")
+                if self.server.storage.get(kind.table, key_of(namespace, metadata["name"])) is None:
+                    self.server.write(partial(_create, kind, namespace, document), user=_API_SERVER)
+        self._busy_with_roles = False
+        self._aggregate(rules)
+
+    def _aggregate(self, rules: Rbac) -> None:
+        """Give the cluster roles that gather others the rules of those; each is one write."""
+        kind = self.server.registry.find(GROUP, "v1", "clusterroles")
+        if kind is None or self._busy_with_roles:
+            return
+        self._busy_with_roles = True
+        try:
+            while found := next(rules.aggregated(), None):
+                name, now = found
+                change = partial(_with_rules, now)
+                key = ObjectKey("", name)
+                self.server.write(partial(_update, kind, key, change), user=_API_SERVER)
+        finally:
+            self._busy_with_roles = False
 
     def reset(self) -> None:
         """Begin anew from what is stored."""
@@ -240,6 +284,18 @@ class Caretakers:
                 _log.exception("garbage collection failed object=%s/%s", action.node.table, action.node.key)
                 self.graph.skip(action)
         return count
+
+
+def _create(kind: Kind, namespace: str, document: Document, session: Session) -> None:
+    create(session, kind, namespace, document, _MANAGER)
+
+
+def _update(kind: Kind, key: ObjectKey, change: Callable[[Document], Document], session: Session) -> None:
+    update(session, kind, key, change, _AGGREGATOR)
+
+
+def _with_rules(rules: list[Document], live: Document) -> Document:
+    return {**live, "rules": rules}
 
 
 def _delete(kind: Kind, key: ObjectKey, session: Session) -> None:

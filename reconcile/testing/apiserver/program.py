@@ -17,12 +17,13 @@ import attrs
 
 from reconcile.core.clock import utc
 from reconcile.testing.apiserver import definitions, kubeconfig
-from reconcile.testing.apiserver.admission import User
+from reconcile.testing.apiserver.admission import Rules, User
 from reconcile.testing.apiserver.auditing import AuditLog
 from reconcile.testing.apiserver.authentication import AUTHENTICATED, Authenticator, BadTokens, tokens
 from reconcile.testing.apiserver.flags import RBAC, BadFlags, Flags, checked_reach
 from reconcile.testing.apiserver.http import Endpoint, Security, is_loopback, listening
 from reconcile.testing.apiserver.kubeconfig import Login
+from reconcile.testing.apiserver.rbac import Rbac
 from reconcile.testing.apiserver.server import ApiServer
 from reconcile.testing.apiserver.settings import HttpSettings
 from reconcile.testing.apiserver.tokens import Tokens, authenticated
@@ -50,8 +51,6 @@ async def serving(flags: Flags) -> AsyncIterator[Endpoint]:
         BadFlags, BadDefinition, BadCertificate, BadJournal, CannotListen: what is wrong, in one line.
     """
     flags = checked_reach(flags, loopback=_is_loopback(flags.host))
-    if flags.authorization == RBAC:
-        raise BadFlags("--authorization rbac: this server does not implement it yet")
     # read before anything is opened, so that a mistake leaves nothing behind
     defined = [one for path in flags.crds for one in definitions.read(path)]
     async with AsyncExitStack() as stack:
@@ -81,15 +80,16 @@ async def serving(flags: Flags) -> AsyncIterator[Endpoint]:
 
 def _server(flags: Flags) -> ApiServer:
     rng = random.Random(secrets.randbits(128))
+    rules = Rbac() if flags.authorization == RBAC else Rules()
     if flags.data_dir is None:
-        return ApiServer(rng=rng)
+        return ApiServer(rng=rng, rules=rules)
     from reconcile.testing.apiserver.journal import Journal, JournalFile
 
     try:
         file = JournalFile.open(flags.data_dir, flags.sync)
     except OSError as error:
         raise BadFlags(f"--data-dir {flags.data_dir}: {error.strerror}") from error
-    return ApiServer(rng=rng, journal=Journal(file), tokens=Tokens(file.secret))
+    return ApiServer(rng=rng, rules=rules, journal=Journal(file), tokens=Tokens(file.secret))
 
 
 async def ended(server: ApiServer, stop: asyncio.Event) -> bool:

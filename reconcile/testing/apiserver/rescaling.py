@@ -64,8 +64,9 @@ def apply(session: Session, kind: Kind, key: ObjectKey, config: Document, manage
     if kind.custom:
         # the real server cannot either: it takes the scale for one of the kind's versions
         why = (
-            "failed to create manager for existing fields: failed to convert live object (/; autoscaling/v1, Kind=Scale) "
-            "to proper version: request to convert CR to an invalid group/version: autoscaling/v1"
+            "failed to create manager for existing fields: failed to convert live object "
+            "(/; autoscaling/v1, Kind=Scale) to proper version: "
+            "request to convert CR to an invalid group/version: autoscaling/v1"
         )
         raise Failure(500, "", why)
     writer = session.writer(SCALE, manager, "scale")

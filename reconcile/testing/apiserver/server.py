@@ -127,6 +127,7 @@ class ApiServer:
         for name in FIRST_NAMESPACES:
             if self.storage.get("namespaces", name) is None:
                 self.write(partial(_create_namespace, namespaces, name))
+        self._caretakers.begin_roles()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._caretakers.run, name="apiserver caretakers")
@@ -370,7 +371,15 @@ class ApiServer:
         time = timestamp(utc() + dt.timedelta(seconds=self.skew))
         needs_namespace = self.settings.needs_namespace
         return Session(
-            self.registry, self.storage.begin(), user, time, self.rng, Reach, needs_namespace=needs_namespace, **options
+            self.registry,
+            self.storage.begin(),
+            user,
+            time,
+            self.rng,
+            Reach,
+            gate=self.rules.gate,
+            needs_namespace=needs_namespace,
+            **options,
         )
 
     def _commit(self, session: Session, change: Callable[[Session], T]) -> T:
@@ -403,8 +412,9 @@ class ApiServer:
 
     def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
         """Answer a write; whether it changed something for good."""
-        if (review := reviews.review(call.kind, self.rules, user)) is not None:
-            return verbs.reviewed(call.kind, request, self._session(user), review), False
+        session = self._session(user)
+        if (review := reviews.review(call.kind, self.rules, user, time=session.time)) is not None:
+            return verbs.reviewed(call, request, session, review), False
         action = actions.find(call)
         if action is not None:
             order = actions.ordered(action, call, request, self.tokens)

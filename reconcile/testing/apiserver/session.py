@@ -50,6 +50,8 @@ class Session:
     rng: random.Random
     world: Callable[["Session"], World]
     """What hooks are handed to reach other objects."""
+    gate: Callable[[Write], None] | None = None
+    """Refuses writes that would give more rights than their writer has."""
     dry_run: bool = False
     needs_namespace: bool = True
     """Whether objects need a namespace that exists."""
@@ -120,6 +122,8 @@ class Session:
     def admitted(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Document:
         """Run the hook that allocates; the answer is the new document, as the hook left it."""
         write = self._write(kind, subresource, old, new)
+        if self.gate is not None:
+            self.gate(write)
         if kind.hooks.allocate is not None:
             with guarded():
                 kind.hooks.allocate(write)

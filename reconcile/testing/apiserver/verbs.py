@@ -12,6 +12,7 @@ import orjson
 
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.testing.apiserver import content, decoding, patching, rescaling
+from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver.belonging import check_definition
 from reconcile.testing.apiserver.content import Form
 from reconcile.testing.apiserver.deleting import delete, delete_all
@@ -61,10 +62,11 @@ def ordered(call: Call, request: HttpRequest, *, watch_list: bool) -> Order:
     return _patch(call, request) if call.info.verb == "patch" else _put(call, request)
 
 
-def reviewed(kind: Kind, request: HttpRequest, session: Session, review: Review) -> HttpResponse:
+def reviewed(call: Call, request: HttpRequest, session: Session, review: Review) -> HttpResponse:
     """The answer to a question that comes as a create."""
     options = write_options(request, "CreateOptions")
-    document = unstored(session, kind, decoding.body(request, kind), options.manager)
+    document = unstored(session, call.kind, decoding.body(request, call.kind), options.manager)
+    metas.place(document, call.info.namespace)
     return HttpResponse(201, _JSON, orjson.dumps(review(document)))
 
 
