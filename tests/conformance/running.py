@@ -93,6 +93,8 @@ class _Story:
             self.watches[step.opens] = watch
             return Answer(200, _headers(stream.headers), [])
         try:
+            if stream.status == 200 and step.stops:
+                return _events(200, stream.headers, await _take_until(watch, step.stops))
             if stream.status == 200:
                 events = await (watch.take(step.take) if step.take is not None else watch.to_end())
                 return _events(200, stream.headers, events)
@@ -135,6 +137,13 @@ class _Story:
         for part in parts:
             found = found[int(part)] if isinstance(found, list) else found[part]
         return found
+
+
+async def _take_until(watch: Watch, name: str) -> list[tuple[str, Any]]:
+    events: list[tuple[str, Any]] = []
+    while not events or (events[-1][0] != "ERROR" and events[-1][1]["metadata"]["name"] != name):
+        events += await watch.take(1)
+    return events
 
 
 def _answer(code: int, headers: Mapping[str, str], raw: bytes) -> Answer:

@@ -51,6 +51,8 @@ class Step:
     watches: bool = False
     take: int | None = None
     """A watch: how many events are read before it is closed; ``None``: all, to its end."""
+    stops: str = ""
+    """A watch: it is read until it tells of an object of this name."""
     opens: str = ""
     """A watch that goes on under this name while later steps are taken."""
     reads: str = ""
@@ -142,6 +144,12 @@ def watch(path: str, take: int | None = None, **query: Any) -> Step:
     if take is None:
         query.setdefault("timeoutSeconds", "1")
     return attrs.evolve(_request("GET", path, None, JSON, query), watches=True, take=take)
+
+
+def watch_until(path: str, last: str, **query: Any) -> Step:
+    """Read events until one tells of the object ``last``."""
+    query.setdefault("watch", "true")
+    return attrs.evolve(_request("GET", path, None, JSON, query), watches=True, stops=last)
 
 
 def follow(name: str, path: str, **query: Any) -> Step:

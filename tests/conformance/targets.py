@@ -5,7 +5,7 @@ its own, as its clients have to live with.
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -13,10 +13,13 @@ import anyio
 import orjson
 
 from reconcile.kube import login
+from reconcile.kube.access import ClusterAccess
+from reconcile.kube.credentials import RenewedCredentials
 from reconcile.kube.request import HttpRequest
 from reconcile.kube.transport import HttpTransport, Transport, TransportSettings
 from reconcile.kube.views import dumps
 from reconcile.testing.apiserver import ApiServer
+from reconcile.testing.apiserver.http import listening
 from reconcile.testing.envtest import ControlPlane
 from tests.conformance import definitions
 from tests.conformance.reading import read
@@ -27,7 +30,7 @@ from tests.testing.callers import GROUP
 AGENT: Final = "tester/1.0"
 TOGETHER: Final = 6
 """Cases that a real server is told at once."""
-_FAR_FROM_PORTS: Final = 100_000
+FAR_FROM_PORTS: Final = 100_000
 """Where versions of an embedded server begin, so that no other number of an answer is taken for one."""
 
 
@@ -41,7 +44,7 @@ async def in_memory(case: Case) -> list[Any]:
 async def embedded() -> AsyncIterator[ApiServer]:
     """An embedded server for one case."""
     server = ApiServer()
-    server.storage.version = _FAR_FROM_PORTS
+    server.storage.version = FAR_FROM_PORTS
     async with server:
         yield server
 
@@ -54,29 +57,55 @@ async def told_to_ours(case: Case, transport: Transport, server: ApiServer) -> l
     return read(case, await tell(case, Place(transport, namespace, server.compact)), namespace)
 
 
+async def over_http(cases: list[Case]) -> dict[str, list[Any] | Exception]:
+    """What an embedded server answers behind a port, all cases at once."""
+    async with embedded() as server, listening(server) as endpoint:
+        transport = HttpTransport(
+            RenewedCredentials(ClusterAccess(endpoint.url)), TransportSettings(user_agent=AGENT, max_calls=100)
+        )
+        try:
+            await define(transport)
+            return await _together(transport, cases, forget=server.compact, at_once=30)
+        finally:
+            await transport.aclose()
+
+
 async def by_real(plane: ControlPlane, cases: list[Case]) -> tuple[str, dict[str, list[Any] | Exception]]:
-    """What a real server answers, and its version; cases that could not be told are an exception."""
+    """What a real server answers, and its version."""
     transport = HttpTransport(login.load(plane.kubeconfig()), TransportSettings(user_agent=AGENT))
-    found: dict[str, list[Any] | Exception] = {}
     try:
         version = await _ask(transport, "GET", "/version")
         await define(transport)
-        gate = anyio.CapacityLimiter(TOGETHER)
-
-        async def one(case: Case) -> None:
-            async with gate:
-                namespace = await a_namespace(transport)
-                try:
-                    found[case.id] = read(case, await tell(case, Place(transport, namespace)), namespace)
-                except Exception as error:
-                    found[case.id] = error
-
-        async with anyio.create_task_group() as group:
-            for case in cases:
-                group.start_soon(one, case)
+        await anyio.sleep(1)  # other parts of a real server learn of it later
+        return version["gitVersion"], await _together(transport, cases, forget=lambda: None, at_once=TOGETHER)
     finally:
         await transport.aclose()
-    return version["gitVersion"], found
+
+
+async def _together(
+    transport: Transport, cases: list[Case], *, forget: Callable[[], None], at_once: int
+) -> dict[str, list[Any] | Exception]:
+    """The answers to each case, told to one server; a case that could not be told is an exception."""
+    found: dict[str, list[Any] | Exception] = {}
+    gate = anyio.CapacityLimiter(at_once)
+
+    async def one(case: Case) -> None:
+        async with gate:
+            try:
+                namespace = await a_namespace(transport)
+                found[case.id] = read(case, await tell(case, Place(transport, namespace, forget)), namespace)
+            except Exception as error:
+                found[case.id] = error
+
+    # what a server forgets is missed by others
+    alone = [case for case in cases if any(step.forgets for step in case.steps)]
+    async with anyio.create_task_group() as group:
+        for case in cases:
+            if case not in alone:
+                group.start_soon(one, case)
+    for case in alone:
+        await one(case)
+    return found
 
 
 async def define(transport: Transport) -> None:
@@ -88,8 +117,6 @@ async def define(transport: Transport) -> None:
         with anyio.fail_after(30):
             while (await _ask(transport, "GET", path)).get("kind") == "Status":
                 await anyio.sleep(0.1)
-    if isinstance(transport, HttpTransport):
-        await anyio.sleep(1)  # other parts of a real server learn of it later
 
 
 async def a_namespace(transport: Transport) -> str:

@@ -6,15 +6,16 @@ What is not done yet says so by 501, and its case counts as expected to fail. Wh
 
 from typing import Any
 
+import anyio
 import pytest
 
 from reconcile.testing.loop import run
 from tests.conformance import record
 from tests.conformance.collection import all_cases
-from tests.conformance.different import DIFFERENT, UNDER_WORK
+from tests.conformance.different import DIFFERENT, DIFFERENT_OVER_HTTP, UNDER_WORK
 from tests.conformance.reading import told_apart
 from tests.conformance.steps import Case
-from tests.conformance.targets import in_memory
+from tests.conformance.targets import in_memory, over_http
 
 pytestmark = [pytest.mark.pain(25)]
 
@@ -32,6 +33,24 @@ def test_in_memory_it_answers_as_the_real_server_does(case: Case) -> None:
     check(case, run(in_memory(case)))
 
 
+def test_over_http_it_answers_as_the_real_server_does() -> None:
+    found = anyio.run(over_http, CASES)
+    wrong = []
+    for case in CASES:
+        if case.id in UNDER_WORK or case.id in DIFFERENT_OVER_HTTP:
+            continue
+        try:
+            answers = found[case.id]
+            if isinstance(answers, Exception):
+                raise answers
+            check(case, answers)
+        except pytest.xfail.Exception:
+            continue
+        except Exception as error:
+            wrong.append(f"{case.id}\n{error!r}")
+    assert not wrong, "\n".join([*wrong, f"{len(wrong)} of {len(CASES)} cases"])
+
+
 def test_there_are_more_than_four_hundred_cases() -> None:
     assert len(CASES) >= 400
 
@@ -43,7 +62,7 @@ def test_the_record_is_small_and_of_one_server() -> None:
 
 
 def test_every_known_difference_is_a_case() -> None:
-    assert set(DIFFERENT) <= {case.id for case in CASES}
+    assert {*DIFFERENT, *DIFFERENT_OVER_HTTP} <= {case.id for case in CASES}
 
 
 def check(case: Case, found: list[Any]) -> None:

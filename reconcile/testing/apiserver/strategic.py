@@ -81,6 +81,8 @@ def _put_in_order(schema: Schema, merged: Document, patch: Document, field: str,
     if live is None and added is None:
         return
     _check_order(child, added or [], order)
+    if not live and not added:
+        raise Failure(500, "", "no elements in any of the given slices")
     if added is None:
         both = live or []
     elif live is None:

@@ -217,7 +217,8 @@ CASES += [
         send("PATCH", THING_LIST, {}, media=MERGE),
         send("POST", THING, a_thing("a")),
     ),
-    _wrong("a method nobody has", send("OPTIONS", MAPS), send("TRACE", MAPS), send("FOO", MAPS)),
+    _wrong("a method nobody has", send("OPTIONS", MAPS), send("TRACE", MAPS)),
+    _wrong("a method that is none", send("FOO", MAPS)),
     _wrong(
         "a creation across namespaces",
         post("/api/v1/configmaps", a_map("a")),

@@ -1,0 +1,86 @@
+"""Any story has the same answers in the embedded server and in a real one."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import HealthCheck, Phase, given, settings
+
+from reconcile.kube import login
+from reconcile.kube.transport import HttpTransport, TransportSettings
+from reconcile.testing.apiserver import ApiServer, Settings
+from reconcile.testing.assets import MissingAssets
+from reconcile.testing.envtest import ControlPlane
+from reconcile.testing.loop import run
+from tests.conformance.histories import stories
+from tests.conformance.reading import read, told_apart
+from tests.conformance.running import Place, tell
+from tests.conformance.steps import Case
+from tests.conformance.targets import AGENT, FAR_FROM_PORTS, a_namespace, define
+
+pytestmark = [pytest.mark.real, pytest.mark.pain(25)]
+
+NOBODY_ELSE = Settings(garbage_collection=False, namespace_lifecycle=False)
+_TRIES: settings = settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
+)
+Told = Callable[[Case], list[Any]]
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Told]:
+    """Tells a case to a real server that has no controllers: nobody else writes."""
+    try:
+        plane = ControlPlane.start(in_memory=True)
+    except MissingAssets as missing:
+        if os.environ.get("REQUIRE_REAL") == "1":
+            raise
+        pytest.skip(str(missing))
+    with plane, start_blocking_portal() as portal:
+        yield _teller(plane, portal)
+
+
+def _teller(plane: ControlPlane, portal: BlockingPortal) -> Told:
+    transport = HttpTransport(login.load(plane.kubeconfig()), TransportSettings(user_agent=AGENT))
+    portal.call(define, transport)
+    time.sleep(1)  # all parts of the server know of the definitions then
+
+    async def told(case: Case) -> list[Any]:
+        namespace = await a_namespace(transport)
+        return read(case, await tell(case, Place(transport, namespace)), namespace)
+
+    return lambda case: portal.call(told, case)
+
+
+async def ours(case: Case) -> list[Any]:
+    """What the embedded server answers."""
+    server = ApiServer(settings=NOBODY_ELSE)
+    server.storage.version = FAR_FROM_PORTS
+    async with server:
+        transport = server.transport(user_agent=AGENT)
+        if any("shop.example.com" in step.path for step in case.steps):
+            await define(transport)
+        namespace = await a_namespace(transport)
+        return read(case, await tell(case, Place(transport, namespace)), namespace)
+
+
+def check(case: Case, real: Told) -> None:
+    lines = told_apart(real(case), run(ours(case)))
+    asked = [f"> {one.method} {one.path} {one.body} {dict(one.query)} {one.headers}" for one in case.steps]
+    assert not lines, "\n".join([*lines, *asked])
+
+
+@settings(_TRIES, max_examples=int(os.environ.get("STORIES", "150")))
+@given(case=stories())
+def test_any_story_has_the_same_answers(real: Told, case: Case) -> None:
+    check(case, real)
+
+
+@pytest.mark.proof
+@settings(_TRIES, max_examples=2500, phases=[Phase.generate, Phase.shrink])
+@given(case=stories())
+def test_thousands_of_stories_have_the_same_answers(real: Told, case: Case) -> None:
+    check(case, real)
