@@ -20,14 +20,15 @@ import anyio
 
 from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation, Kinds
 from apinetlet.brake import Brake, Count, Limits
-from apinetlet.controllers.bridge import Bridge, by_origin
+from apinetlet.controllers.bridge import Bridge, by_origin, by_uid
 from apinetlet.controllers.guarded import missing_kinds
 from apinetlet.controllers.loadbalancer import by_prefix, load_balancer_controller
 from apinetlet.controllers.natgateway import nat_gateway_controller
 from apinetlet.controllers.network import network_controller
-from apinetlet.controllers.networkinterface import by_uid, by_wants, network_interface_controller
+from apinetlet.controllers.networkinterface import by_wants, network_interface_controller
 from apinetlet.controllers.reference import by_network
 from apinetlet.controllers.virtualip import by_target, virtual_ip_controller
+from apinetlet.migration import Migration
 from apinetlet.predicates import Eligibility
 from apinetlet.settings import AUTO, OFF, Settings
 from apinetlet.standings import show
@@ -85,12 +86,12 @@ def assemble(
         SOURCE,
         source,
         [
-            here(kinds.network),
+            here(kinds.network, indexes=(by_uid(),)),
             here(kinds.prefix, keep=("spec.ipFamily", "spec.prefix", "status.phase")),
-            here(kinds.load_balancer, indexes=(by_network(), by_prefix())),
+            here(kinds.load_balancer, indexes=(by_uid(), by_network(), by_prefix())),
             here(kinds.load_balancer_routing),
-            here(kinds.nat_gateway, indexes=(by_network(),)),
-            here(kinds.virtual_ip, indexes=(by_target(),)),
+            here(kinds.nat_gateway, indexes=(by_uid(), by_network())),
+            here(kinds.virtual_ip, indexes=(by_uid(), by_target())),
             here(kinds.network_interface, indexes=by_wants(generation, settings.api_net_namespace)),
         ],
         rng=rng,
@@ -154,11 +155,13 @@ def assemble(
         "VirtualIP": virtual_ip_controller(bridge, work(settings.virtual_ip_workers), rng=rng),
         "NetworkInterface": network_interface_controller(bridge, work(settings.network_interface_workers), rng=rng),
     }
+    former = {**targets, kinds.apinet_network_interface: "NetworkInterface"}
+    migration = [] if settings.skip_migrations else [Migration(apinet_cluster, generation, former)]
     bridge.brake.released = lambda kind: controllers[kind].enqueue_all("the brake on cleaning up was released")
     daemon = Manager(
         [source_cluster, apinet_cluster],
         list(controllers.values()),
-        leader_services=[events],
+        leader_services=[*migration, events],
         election=election,
         writes=[
             *(Writes(SOURCE, one, ("patch",), ("", "status")) for one in counterparts),

@@ -39,6 +39,8 @@ from reconcile.kube import KubeObject, MergePatch, finalizers
 
 log = logging.getLogger(__name__)
 
+UID = "uid"
+"""The index over objects of either side: by their uids. That of a source is the name of its targets."""
 MISSED_FOR: Seconds = 180.0
 """How long a namespace that a write has missed counts as missing: longer than the longest backoff."""
 
@@ -208,8 +210,17 @@ class Bridge:
     # -- ends ------------------------------------------------------------------------------------------------------
 
     async def delete_dangling(self, mapped: Mapped[Source], key: ObjectKey, *, end: End | None = None) -> Result:
-        """The source ``key`` is not in the cache: end the targets made for it, if it is really gone."""
-        made = [(resource, target) for resource in mapped.targets for target in self.made_for(resource, key)]
+        """The source ``key`` is not in the cache: end the targets made for it, if it is really gone.
+
+        What is named after a source that lives was made for that one, whatever somebody wrote on it: it is repaired.
+        """
+        living = self.source.store(mapped.source)
+        made = [
+            (resource, target)
+            for resource in mapped.targets
+            for target in self.made_for(resource, key)
+            if not living.keys_by(UID, target.metadata.name)
+        ]
         if not made or not await self.is_gone(mapped.source, key):
             return DONE
         return await self._end_all(made, end)
@@ -225,6 +236,7 @@ class Bridge:
             for resource in mapped.targets
             for target in self.made_for(resource, key)
             if (origin := origins.of(target.metadata)) and origin.uid != source.metadata.uid
+            if target.metadata.name != source.metadata.uid  # what somebody wrote on our own target is repaired
         ]
         if not recorded:
             return DONE
@@ -316,6 +328,11 @@ def is_missing(cluster: Cluster, resource: Resource[Any]) -> bool:
 def by_origin(generation: Generation, kind: str) -> Index:
     """The index over the targets of one source kind."""
     return Index(ORIGIN, Origins(generation, kind).keys, needs="meta")
+
+
+def by_uid() -> Index:
+    """The index ``UID``."""
+    return Index(UID, lambda meta: (meta.uid,), needs="meta")
 
 
 def is_refusal(error: KubeError) -> bool:

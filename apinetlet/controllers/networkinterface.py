@@ -13,7 +13,7 @@ from attrs import define, evolve, field
 
 from apinetlet.api import Generation, apinet, networking
 from apinetlet.claims import Move
-from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
+from apinetlet.controllers.bridge import UID, Bridge, Mapped, is_refusal
 from apinetlet.controllers.guarded import guarded
 from apinetlet.controllers.holdings import Holdings, Trouble, claimer
 from apinetlet.controllers.virtualip import target_keys
@@ -41,8 +41,6 @@ from reconcile.kube import finalizers
 KIND = "NetworkInterface"
 VIRTUAL_IP, PREFIX, NAMED = "virtual IP", "prefix", "named"
 """The indexes over source interfaces: by the key of what each wants, and by the uid that its provider ID names."""
-UID = "uid"
-"""The index over interfaces of the data plane."""
 
 
 @define(eq=False)
@@ -239,8 +237,3 @@ def by_wants(generation: Generation, namespace: str) -> tuple[Index, ...]:
         return [ObjectKey(nic.metadata.namespace, name) for name in translate.ephemeral_prefixes(nic)]
 
     return Index(NAMED, named), Index(VIRTUAL_IP, virtual_ip), Index(PREFIX, prefixes)
-
-
-def by_uid() -> Index:
-    """The index ``UID``."""
-    return Index(UID, lambda meta: meta.uid, needs="meta")
