@@ -32,6 +32,30 @@ SHORT = {
 """Short names of the source kinds: their registries have them, the documents do not."""
 SELECTABLE = {"IP": [".spec.ip"]}
 """Field selectors besides those of the metadata, likewise."""
+COLUMNS = {
+    "networking": {
+        "Network": {"State": ".status.state", "Provider ID": ".spec.providerID"},
+        "NetworkInterface": {"State": ".status.state", "First IP": ".status.ips[0]", "Virtual IP": ".status.virtualIP"},
+        "LoadBalancer": {"Type": ".spec.type", "Network": ".spec.networkRef.name", "First IP": ".status.ips[0]"},
+        "NATGateway": {"Network": ".spec.networkRef.name", "First IP": ".status.ips[0]"},
+        "VirtualIP": {"IP": ".status.ip", "Target": ".spec.targetRef.name"},
+    },
+    "ipam": {"Prefix": {"Prefix": ".spec.prefix", "Parent": ".spec.parentRef.name", "Phase": ".status.phase"}},
+    "core": {
+        "Network": {"ID": ".spec.id"},
+        "IP": {"IP": ".spec.ip", "Claimed by": ".spec.claimRef.name"},
+        "IPAddress": {"Of": ".spec.claimRef.name"},
+        "NetworkID": {"Of": ".spec.claimRef.name"},
+        "NetworkInterface": {"State": ".status.state", "Node": ".spec.nodeRef.name", "First IP": ".spec.ips[0]"},
+        "LoadBalancer": {"Type": ".spec.type", "First IP": ".spec.ips[0].ip"},
+        "NATGateway": {
+            "First IP": ".spec.ips[0].ip",
+            "Used": ".status.usedNATIPs",
+            "Wanted": ".status.requestedNATIPs",
+        },
+    },
+}
+"""What people see of a kind in a table, by the first word of its group."""
 
 
 def definitions(document: Mapping[str, Any]) -> Iterator[Json]:
@@ -72,6 +96,7 @@ def definitions(document: Mapping[str, Any]) -> Iterator[Json]:
                         "storage": True,
                         "schema": {"openAPIV3Schema": _root(document["schemas"][name], document["schemas"])},
                         **({"subresources": {"status": {}}} if has_status else {}),
+                        **({"additionalPrinterColumns": columns} if (columns := _columns(group, kind)) else {}),
                         **({"selectableFields": _selectable(SELECTABLE[kind])} if kind in SELECTABLE else {}),
                     }
                 ],
@@ -81,6 +106,12 @@ def definitions(document: Mapping[str, Any]) -> Iterator[Json]:
 
 def _selectable(paths: list[str]) -> list[Json]:
     return [{"jsonPath": path} for path in paths]
+
+
+def _columns(group: str, kind: str) -> list[Json]:
+    shown = COLUMNS.get(group.partition(".")[0], {}).get(kind, {})
+    columns = [{"name": name, "type": "string", "jsonPath": path} for name, path in shown.items()]
+    return [*columns, {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}] if columns else []
 
 
 def _plural(kind: str) -> str:
