@@ -7,7 +7,10 @@ checked at once as far as files go, so that a mistake is told at start. ``creden
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import orjson
 
 from reconcile.kube import kubeconfig as files
 from reconcile.kube import tls
@@ -96,8 +99,6 @@ def _read(paths: Sequence[Path]) -> Kubeconfig:
 
 
 def _read_one(path: Path) -> Kubeconfig:
-    import yaml
-
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -105,6 +106,11 @@ def _read_one(path: Path) -> Kubeconfig:
     except OSError as error:
         problem = f"kubeconfig cannot be read: {error.strerror}"
         raise LoginError(problem, where=str(path), remedy="correct the path or its rights") from error
+    if text.startswith(b"{"):  # what programs write is often JSON, for which there is no need of more
+        with suppress(orjson.JSONDecodeError):
+            return files.read(orjson.loads(text), path)
+    import yaml
+
     try:
         document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe)
     except yaml.YAMLError as error:

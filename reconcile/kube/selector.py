@@ -37,6 +37,9 @@ class Operator(enum.Enum):
     LESS = "Lt"
 
 
+_IN: Final = Operator.IN
+
+
 @attrs.frozen
 class Requirement:
     """What one label must be. An object without the label passes ``NOT_IN`` and ``DOES_NOT_EXIST`` only."""
@@ -48,9 +51,9 @@ class Requirement:
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether these labels pass."""
         value = labels.get(self.key)
+        if self.operator is _IN:  # nearly all of them are
+            return value in self.values
         match self.operator:
-            case Operator.IN:
-                return value is not None and value in self.values
             case Operator.NOT_IN:
                 return value is None or value not in self.values
             case Operator.EXISTS:
