@@ -25,7 +25,7 @@ PROTECTION = "apinet.ironcore.dev/ipaddress-protection"
 
 
 def _parsed(prefixes: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
-    found = tuple(ip_network(prefix) for prefix in prefixes)
+    found = tuple(ip_network(prefix, strict=False) for prefix in prefixes)
     for one in found:
         if not 2 <= one.max_prefixlen - one.prefixlen <= _MOST_BITS:
             raise ValueError(f"{one} is no prefix to allocate from: it must have 2 to {_MOST_BITS} free bits")

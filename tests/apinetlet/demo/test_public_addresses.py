@@ -83,6 +83,11 @@ async def test_a_family_without_a_prefix_is_a_500(generation: Generation) -> Non
         assert said(caught.value) == (500, "cannot allocate IPs of family IPv6")
 
 
+async def test_the_host_bits_of_a_prefix_do_not_count(generation: Generation) -> None:
+    async with apinet_server(generation, prefixes=("10.0.0.2/30",)) as apinet:
+        assert (await apinet.create("ips", "a", an_ip(), dry_run=True))["spec"]["ip"] == "10.0.0.0"
+
+
 async def test_a_second_prefix_serves_when_the_first_is_used_up(generation: Generation) -> None:
     async with apinet_server(generation, prefixes=("10.0.0.0/30", "10.1.0.0/30")) as apinet:
         found = [(await apinet.create("ips", f"a{index}", an_ip()))["spec"]["ip"] for index in range(8)]
