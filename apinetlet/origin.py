@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from apinetlet.api.generation import Generation, NameIn
-from reconcile.kube import ObjectKey, ObjectMeta
+from reconcile.kube import MergePatch, ObjectKey, ObjectMeta
 
 ORIGIN: Final = "origin"
 """The index over target objects: by the key of the source that each was made for."""
@@ -73,6 +73,17 @@ class Origins:
         gone: dict[str, dict[str, None]] = {"labels": dict.fromkeys((self._key("namespace"), self._key("uid")))}
         gone.setdefault(names, {})[self._key("name")] = None
         return gone
+
+    def moved(self, target: ObjectMeta) -> MergePatch | None:
+        """The name out of the label where former releases wrote it, into the annotation where it stands now.
+
+        ``None`` where there is nothing to move: no such label, or not all three values.
+        """
+        label, labels = self._key("name"), target.labels
+        is_whole = all(labels.get(self._key(part)) for part in ("name", "namespace", "uid"))
+        if self.generation.name_in is NameIn.LABEL or not is_whole:
+            return None
+        return MergePatch({"metadata": {"labels": {label: None}, "annotations": {label: labels[label]}}})
 
     def fits(self, source: ObjectMeta) -> bool:
         """Whether the name of ``source`` can be recorded; only a server that checks no names lets others through."""

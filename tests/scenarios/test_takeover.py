@@ -1,0 +1,184 @@
+"""Objects as the Go daemon leaves them are taken over: no ID, no address and no uid changes, in either origin layout.
+
+The Go daemon applies typed objects, so its field set also has empty parts; it patches interfaces and sources. Releases
+for ``ironcore`` up to 0.3 wrote the whole origin as labels.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from apinetlet.api import IRONCORE, ONMETAL, Generation
+from apinetlet.api.generation import NameIn
+from apinetlet.api.networking import NetworkState
+from apinetlet.origin import Origins
+from reconcile.kube import MergePatch, ObjectKey, ObjectMeta, Resource
+from reconcile.testing.faults import FaultPlan, Refused, Rule
+from tests.scenarios.daemon import Lab, lab
+from tests.scenarios.people import HOME, TARGET, Both
+
+LAYOUTS = [
+    pytest.param(ONMETAL, False, id="onmetal"),
+    pytest.param(IRONCORE, False, id="ironcore"),
+    pytest.param(IRONCORE, True, id="ironcore-former-layout"),
+]
+
+
+@pytest.fixture
+async def world(generation: Generation) -> AsyncIterator[Lab]:
+    async with lab(generation) as both:
+        yield both
+
+
+def origin(generation: Generation, kind: str, source: ObjectMeta, *, former: bool) -> dict[str, Any]:
+    placed = dict(Origins(generation, kind).metadata(source))
+    if former:
+        assert generation.name_in is NameIn.ANNOTATION
+        return {"labels": {**placed["labels"], **placed["annotations"]}}
+    return placed
+
+
+async def left_by_the_go_daemon(world: Lab, both: Both, *, former: bool) -> None:
+    """A Network, a VirtualIP and an interface that has it, mapped."""
+    generation, kinds = world.generation, both.kinds
+    here = both.here.client(field_manager=generation.field_manager, user_agent="go")
+    there = both.there.client(field_manager=generation.field_manager, user_agent="go")
+
+    async def applied(resource: Resource[Any], kind: str, source: ObjectMeta, spec: dict[str, Any]) -> Any:
+        metadata = {"name": source.uid, "namespace": TARGET, **origin(generation, kind, source, former=former)}
+        head = {"apiVersion": resource.api_version, "kind": resource.kind}
+        return await there.apply(resource, {**head, "metadata": metadata, "spec": spec, "status": {}})
+
+    network = await both.user.create(kinds.network, {"metadata": {"name": "net"}, "spec": {}}, namespace=HOME)
+    made = await applied(kinds.apinet_network, "Network", network.metadata, {})
+    vip = await both.create_vip()
+    ip = await applied(kinds.apinet_ip, "VirtualIP", vip.metadata, {"type": "Public", "ipFamily": "IPv4"})
+    found = await both.create_interface()
+    nic = await both.create_nic(on=found, vip="public")
+    sources: list[tuple[Resource[Any], str, dict[str, Any], dict[str, Any]]] = [
+        (kinds.network, "net", {"providerID": provider_id(world, made)}, {"state": "Available"}),
+        (kinds.virtual_ip, "public", {"targetRef": {"name": "nic", "uid": nic.metadata.uid}}, {"ip": ip.spec.ip}),
+        (kinds.network_interface, "nic", {}, {"state": "Available", "ips": ["192.168.178.1"], "virtualIP": ip.spec.ip}),
+    ]
+    for resource, name, spec, status in sources:
+        key, finalizers = ObjectKey(HOME, name), [generation.finalizer(resource.kind)]
+        await here.patch(resource, key, MergePatch({"metadata": {"finalizers": finalizers}, "spec": spec}))
+        await here.patch(resource, key, MergePatch({"status": status}), subresource="status")
+    claim = {"metadata": origin(generation, "NetworkInterface", nic.metadata, former=former)}
+    public = [{"name": ip.spec.ip, "ipFamily": "IPv4", "ip": ip.spec.ip}]
+    await there.patch(kinds.apinet_network_interface, found.metadata.key, MergePatch(claim))
+    await there.patch(kinds.apinet_network_interface, found.metadata.key, MergePatch({"spec": {"publicIPs": public}}))
+    await both.program("machine-0", "Ready", publicIPs=[ip.spec.ip])
+
+
+def provider_id(world: Lab, made: Any) -> str:
+    parts = (TARGET, made.metadata.name, made.spec.id, made.metadata.uid)
+    return f"{world.generation.scheme.value}://{'/'.join(parts)}"
+
+
+def what_matters(both: Both) -> dict[str, Any]:
+    """Everything that must be the same afterwards."""
+    network = both.here.objects(both.kinds.network)[0]
+    [target] = both.there.objects(both.kinds.apinet_network)
+    ip, found = both.ip(both.vip()), both.interface()
+    return {
+        "network": (network.metadata.uid, network.spec, network.status, network.metadata.finalizers),
+        "target": (target.metadata.uid, target.spec.id),
+        "ip": (ip.metadata.uid, ip.spec),
+        "vip": (both.vip().spec, both.vip().status, both.vip().metadata.finalizers),
+        "interface": (found.metadata.uid, found.spec),
+        "nic": (both.nic().spec, both.nic().status, both.nic().metadata.finalizers),
+        "addresses": both.taken,
+    }
+
+
+@pytest.mark.parametrize(("generation", "former"), LAYOUTS)
+async def test_what_the_go_daemon_left_is_taken_over_as_it_is(world: Lab, former: bool) -> None:
+    both = Both.of(world)
+    await left_by_the_go_daemon(world, both, former=former)
+    before = what_matters(both)
+    assert world.network("net").status.state is NetworkState.AVAILABLE
+    async with world.daemon():
+        await world.rest()
+    assert what_matters(both) == before
+    network = world.network("net")
+    for kind, source, target in (
+        ("Network", network.metadata, world.counterpart(network).metadata),
+        ("VirtualIP", both.vip().metadata, both.ip(both.vip()).metadata),
+        ("NetworkInterface", both.nic().metadata, both.interface().metadata),
+    ):
+        origins = Origins(world.generation, kind)
+        assert origins.of(target) == origins.origin(source)
+        assert origins.moved(target) is None
+    writes = world.world.writes
+    async with world.daemon():
+        await world.rest()
+    assert world.world.writes == writes
+    assert what_matters(both) == before
+
+
+@pytest.mark.parametrize(("generation", "former"), LAYOUTS)
+async def test_what_the_go_daemon_left_behind_is_cleaned_up(world: Lab, former: bool) -> None:
+    both = Both.of(world)
+    await left_by_the_go_daemon(world, both, former=former)
+    for resource, name in ((both.kinds.network, "net"), (both.kinds.virtual_ip, "public")):
+        await both.delete_by_force(resource, name)
+    await both.delete_by_force(both.kinds.network_interface, "nic")
+    async with world.daemon():
+        await world.rest()
+        assert (world.world.counterparts, both.ips, both.taken) == ([], [], [])
+        assert (both.holder(), both.public()) == ("", [])
+        assert both.interface().metadata.labels == {}
+
+
+@pytest.mark.parametrize("generation", [IRONCORE], ids=["ironcore"])
+class TestMigration:
+    async def test_a_second_start_moves_nothing(self, world: Lab) -> None:
+        both = Both.of(world)
+        await left_by_the_go_daemon(world, both, former=True)
+        async with world.daemon():
+            await world.rest()
+        writes = world.world.writes
+        async with world.daemon():
+            await world.rest()
+        assert world.world.writes == writes
+
+    async def test_what_lacks_a_value_is_left_as_it_is(self, world: Lab) -> None:
+        both = Both.of(world)
+        source = ObjectMeta(namespace=HOME, name="nobody", uid="no-such-uid")
+        labels = origin(world.generation, "NetworkInterface", source, former=True)["labels"]
+        labels.popitem()
+        found = await both.create_interface(labels=labels)
+        labels = {name: value for name, value in labels.items() if not name.endswith("-uid")}
+        other = await both.create_interface("machine-1", labels=labels)
+        async with world.daemon():
+            await world.rest()
+        assert both.interface().metadata.resource_version == found.metadata.resource_version
+        assert both.interface("machine-1").metadata.resource_version == other.metadata.resource_version
+
+    async def test_told_to_skip_it_nothing_is_moved(self, world: Lab) -> None:
+        both = Both.of(world)
+        source = ObjectMeta(namespace=HOME, name="nobody", uid="no-such-uid")
+        found = await both.create_interface(**origin(world.generation, "NetworkInterface", source, former=True))
+        async with world.daemon(skip_migrations=True):
+            await world.rest()
+        assert both.interface().metadata.resource_version == found.metadata.resource_version
+        async with world.daemon():
+            await world.rest()
+        assert both.interface().metadata.labels == {}
+
+    async def test_nothing_is_reconciled_before_all_of_it_is_moved(self, world: Lab) -> None:
+        both = Both.of(world)
+        await left_by_the_go_daemon(world, both, former=True)
+        before = what_matters(both)
+        world.to_apinet.plan = FaultPlan(
+            (Rule(Refused(), verbs=("patch",), resources=("networkinterfaces",), end=8.0),)
+        )
+        async with world.daemon() as daemon:
+            await world.rest(4)
+            assert "waiting for services of a leader" in daemon.probes.report("readyz").results.values()
+            assert what_matters(both) == before
+            await world.rest()
+            assert daemon.probes.report("readyz").is_well
+        assert what_matters(both) == before
