@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from apinetlet.api import IRONCORE, ONMETAL, Generation
 from apinetlet.origin import Origin, Origins
-from reconcile.kube import ObjectKey, ObjectMeta
+from reconcile.kube import MergePatch, ObjectKey, ObjectMeta
 
 GENERATIONS = st.sampled_from([ONMETAL, IRONCORE])
 LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
@@ -65,3 +65,16 @@ def test_the_origin_of_another_kind_is_not_read() -> None:
 def test_only_a_name_that_is_a_label_value_fits_a_label(name: str, fits: bool) -> None:
     assert Origins(ONMETAL, "Network").fits(ObjectMeta(name=name)) is fits
     assert Origins(IRONCORE, "Network").fits(ObjectMeta(name=name))
+
+
+@pytest.mark.parametrize("missing", ["", "name", "namespace", "uid"])
+def test_a_name_is_moved_out_of_a_label_of_a_whole_origin_only_where_it_is_an_annotation_now(missing: str) -> None:
+    for generation in (ONMETAL, IRONCORE):
+        prefix = f"{generation.origins}/network"
+        labels = {f"{prefix}-{part}": part for part in ("name", "namespace", "uid") if part != missing}
+        patch = Origins(generation, "Network").moved(ObjectMeta(name="t", labels={**labels, "x": "y"}))
+        if missing or generation is ONMETAL:
+            assert patch is None
+        else:
+            name = f"{prefix}-name"
+            assert patch == MergePatch({"metadata": {"labels": {name: None}, "annotations": {name: "name"}}})
