@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from apinetlet.api import Generation, Kinds, apinet, networking
 from apinetlet.origin import Origins
@@ -202,6 +202,16 @@ class Both:
                 uid=uid or (found.metadata.uid if found is not None else "nobody"),
             )
         )
+
+    def read_live(self, agent: str) -> list[str]:
+        """The objects that somebody asked a server for, one by one."""
+        kinds = {getattr(self.kinds, one.name).name for one in fields(Kinds)}
+        return [
+            f"{one.resource} {one.key}"
+            for server in (self.here, self.there)
+            for one in server.audit
+            if one.user_agent == agent and one.verb == "get" and one.resource in kinds
+        ]
 
     def unsafe(self) -> Sequence[str]:
         """Addresses that an interface lists although they are free, or another object's."""

@@ -419,7 +419,7 @@ async def test_an_interface_with_a_virtual_ip_costs_four_writes_and_its_deletion
         assert world.world.writes == writes + 7
 
 
-async def test_looking_again_and_a_restart_write_nothing(world: Lab, both: Both) -> None:
+async def test_looking_again_and_a_restart_write_nothing_and_read_no_object(world: Lab, both: Both) -> None:
     async with world.daemon() as daemon:
         await attached(both)
         await both.create_nic("alone")
@@ -428,11 +428,12 @@ async def test_looking_again_and_a_restart_write_nothing(world: Lab, both: Both)
         for number in range(100):
             daemon.controller("networkinterface").enqueue_all(f"pass {number}")
             await world.rest(1)
-    events = len(world.events())
+    events, read = len(world.events()), both.read_live(DAEMON)
     async with world.daemon():
         await world.rest()
     assert world.world.writes == writes
     assert len(world.events()) == events
+    assert both.read_live(DAEMON) == read
 
 
 async def test_it_is_told_once_for_each_provider_id_that_nothing_is_attached_yet(world: Lab, both: Both) -> None:

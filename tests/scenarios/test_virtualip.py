@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 
 from apinetlet.api import IRONCORE, ONMETAL, Generation
-from apinetlet.demo.world import TARGET_NAMESPACE
+from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE
 from reconcile.testing.faults import WRITES, FaultPlan, Refused, Rule
 from tests.scenarios.daemon import Lab, lab
 from tests.scenarios.people import Both
@@ -328,11 +328,12 @@ async def test_a_new_virtual_ip_costs_three_writes_and_its_deletion_two(world: L
         assert world.world.writes == 5
 
 
-async def test_a_restart_on_a_converged_world_writes_nothing(world: Lab, both: Both) -> None:
+async def test_a_restart_on_a_converged_world_writes_nothing_and_reads_no_object(world: Lab, both: Both) -> None:
     async with world.daemon():
         await both.create_vip()
         await world.rest()
-    writes = world.world.writes
+    writes, read = world.world.writes, both.read_live(DAEMON)
     async with world.daemon():
         await world.rest()
     assert world.world.writes == writes
+    assert both.read_live(DAEMON) == read
