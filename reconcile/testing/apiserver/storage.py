@@ -7,6 +7,7 @@ own affair. Pure: it neither waits nor knows the time.
 """
 
 import bisect
+import functools
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -57,16 +58,27 @@ def stored(document: Document, version: int, fields: Mapping[str, str] = _NO_TEX
     metadata = {**document["metadata"], "resourceVersion": str(version)}
     # what kind it is comes first: readers rely on it
     head = {"apiVersion": document["apiVersion"], "kind": document["kind"]}
+    raw = orjson.dumps({**head, **document, "metadata": metadata})
     return Stored(
-        metadata.get("namespace", ""),
+        sys.intern(metadata.get("namespace", "")),
         metadata["name"],
         metadata.get("uid", ""),
         version,
-        orjson.dumps({**head, **document, "metadata": metadata}),
-        metadata.get("labels") or _NO_TEXTS,
-        fields,
+        bytes(memoryview(raw)),  # a copy: the encoder's own has room for kilobytes at its end
+        _shared(metadata.get("labels")),
+        fields or _NO_TEXTS,
         untidy,
     )
+
+
+def _shared(texts: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The same mapping, or a like one that others have, too."""
+    return _same(tuple(texts.items())) if texts else _NO_TEXTS
+
+
+@functools.lru_cache(10_000)
+def _same(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return dict(items)
 
 
 def facts(stored: Stored) -> bytes:
@@ -76,15 +88,16 @@ def facts(stored: Stored) -> bytes:
 
 def restored(version: int, raw: bytes, said: bytes) -> Stored:
     """An object as it was stored, out of its document and its ``facts``."""
-    metadata = orjson.loads(raw)["metadata"]
+    metadata, known = orjson.loads(raw)["metadata"], orjson.loads(said)
     return Stored(
         sys.intern(metadata.get("namespace", "")),
         metadata["name"],
         metadata.get("uid", ""),
         version,
         raw,
-        metadata.get("labels") or _NO_TEXTS,
-        **orjson.loads(said),
+        _shared(metadata.get("labels")),
+        known["fields"] or _NO_TEXTS,
+        known["untidy"],
     )
 
 
