@@ -115,3 +115,33 @@ async def test_a_server_that_uses_a_config_map_answers_at_once() -> None:
         api = Api(server.transport(), "default")
         await api.map("a")
     assert time.perf_counter() - began < 0.5  # a tenth of it on a quiet machine
+
+
+async def test_an_event_is_one_in_both_of_its_groups(api: Api) -> None:
+    about = {"kind": "Pod", "name": "p", "namespace": api.namespace}
+    body = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "involvedObject": about, "message": "hello"}
+    await api.made(api.path("events"), {**body, "reason": "Told", "count": 2})
+    events = f"/apis/events.k8s.io/v1/namespaces/{api.namespace}/events"
+    found = await api.get(f"{events}/e")
+    assert (found["apiVersion"], found["note"], found["deprecatedCount"]) == ("events.k8s.io/v1", "hello", 2)
+    assert found["regarding"] == about
+    chosen = await api.get(events, fieldSelector="regarding.name=p")
+    assert [one["note"] for one in chosen["items"]] == ["hello"]
+    assert (await api.merge(f"{events}/e", {"note": "bye"})).code == 200
+    assert (await api.get(f"{api.path('events')}/e"))["message"] == "bye"
+    watch = await api.watch(events)
+    await api.delete(f"{api.path('events')}/e")
+    assert await watch.names(2) == [("ADDED", "e"), ("DELETED", "e")]
+
+
+async def test_an_autoscaler_is_one_in_both_of_its_versions(api: Api) -> None:
+    old, new = (f"/apis/autoscaling/{v}/namespaces/{api.namespace}/horizontalpodautoscalers" for v in ("v1", "v2"))
+    spec = {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3}
+    body = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": spec}
+    await api.made(old, {**body, "spec": {**spec, "targetCPUUtilizationPercentage": 50}})
+    [metric] = (await api.get(f"{new}/h"))["spec"]["metrics"]
+    assert metric["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}
+    metric["resource"]["target"]["averageUtilization"] = 60
+    assert (await api.merge(f"{new}/h", {"spec": {"metrics": [metric]}})).code == 200
+    assert (await api.get(f"{old}/h"))["spec"]["targetCPUUtilizationPercentage"] == 60
+    assert (await api.get(old))["items"][0]["spec"]["minReplicas"] == 1

@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import beginnings, defaults, names, pods, published, rules, services, workloads
+from reconcile.testing.apiserver import beginnings, defaults, names, pods, published, rules, services, twins, workloads
 from reconcile.testing.apiserver.crds import CRD_KIND
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.scaling import ScalePaths
@@ -133,6 +133,10 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         **_paths("reason", "reportingComponent", "type"),
         "source": ("source", "component"),
     },
+    "events.events.k8s.io": {
+        **{f"regarding.{name}": ("regarding", name) for name in _INVOLVED},
+        **_paths("reason", "reportingController", "type"),
+    },
     "pods": _paths(
         *("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork"),
         *("status.phase", "status.podIP", "status.nominatedNodeName"),
@@ -212,10 +216,17 @@ def _kind(api_version: str, entry: Document) -> Kind:
         functools.partial(published.schema, definition),
         _strategy(resource.name, entry),
         _HOOKS.get(resource.name) or _hooks(resource),
+        family=_families().get(resource.name),
+        stored_as="events" if resource.name == "events.events.k8s.io" else "",
         blank={part: zero for part, zero in go.get("always", {}).items() if part != "metadata"},
         custom=False,
         **facts,
     )
+
+
+@functools.cache
+def _families() -> dict[str, twins.Twins]:
+    return twins.families(_FIELDS)
 
 
 def _hooks(resource: Resource[Any]) -> Hooks:

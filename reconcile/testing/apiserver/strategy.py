@@ -138,6 +138,8 @@ class Kind:
     """What a table shows of its objects besides their names."""
     family: Family | None = None
     """All its versions, where there may be several; ``None``: what is stored is what is shown."""
+    stored_as: str = ""
+    """The resource whose objects it shows, if not its own."""
     deprecation: str = ""
     """What whoever uses this version is warned of; "" if it is a good one."""
 
@@ -149,7 +151,7 @@ class Kind:
     @property
     def table(self) -> str:
         """The name its objects are stored under."""
-        return self.resource.name
+        return self.stored_as or self.resource.name
 
     @property
     def group_resource(self) -> GroupName:
