@@ -5,7 +5,7 @@ of any other change. Pure: ``caretakers.py`` acts. Source of the rules: kube-con
 """
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -85,8 +85,15 @@ Places: TypeAlias = Callable[[str, str], tuple[str, bool] | None]
 """Table and scope (namespaced) of an apiVersion and kind; ``None``: no such kind."""
 
 
+_TELLING: Final = (b'"ownerReferences"', b'"deletionTimestamp"', b'"finalizers"')
+"""Without any of these in its bytes, an object has neither owners nor finalizers, and is not being deleted."""
+
+
 def node_of(table: str, stored: Stored) -> Node:
     """What matters about a stored object."""
+    key = ObjectKey(stored.namespace, stored.name)
+    if not any(word in stored.raw for word in _TELLING):
+        return Node(table, key, stored.uid, (), False, ())
     metadata: Document = stored.value["metadata"]
     owners = tuple(
         Reference(
@@ -100,7 +107,7 @@ def node_of(table: str, stored: Stored) -> Node:
     )
     return Node(
         table,
-        ObjectKey(stored.namespace, stored.name),
+        key,
         stored.uid,
         owners,
         bool(metadata.get("deletionTimestamp")),

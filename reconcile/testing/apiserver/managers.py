@@ -163,7 +163,7 @@ def capped(managers: Managers) -> Managers:
 
 def timestamp(now: dt.datetime) -> str:
     """A time as the API writes it: RFC 3339, UTC, whole seconds."""
-    return now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{now.astimezone(dt.UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 def _quoted(text: str) -> str:

@@ -5,7 +5,7 @@ checks. Pure; ``initialise``, ``keep`` and ``tidy`` change the document they are
 texts: apiserver, ``registry/rest``, and apimachinery, ``api/validation/objectmeta.go``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from reconcile.testing.apiserver import names
@@ -256,6 +256,8 @@ def shape_fault(metadata: Any, struct: str = "") -> str:
         return ""
     if not isinstance(metadata, dict):
         return misfit(metadata, "v1.ObjectMeta", struct and f"{struct}.metadata")
+    if all(_fits(name, value) for name, value in metadata.items()):
+        return ""
     for name, (go_type, form, item) in _SHAPES.items():
         value = metadata.get(name)
         where = f"ObjectMeta.{struct and 'metadata.'}{name}"
@@ -268,6 +270,18 @@ def shape_fault(metadata: Any, struct: str = "") -> str:
             if item is not None and not isinstance(one, item):
                 return misfit(one, go_type.rpartition("]")[2], where)
     return ""
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a field has its form, as nearly all have."""
+    shape = _SHAPES.get(name)
+    if shape is None or value is None:
+        return True
+    _, form, item = shape
+    if type(value) is not form:
+        return False
+    inside: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return item is None or all(isinstance(one, item) for one in inside)
 
 
 _SHAPES: Final[Mapping[str, tuple[str, type, type | None]]] = {

@@ -3,6 +3,7 @@
 Pure. Source of rules and texts: apimachinery, ``apis/meta/v1/validation``.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -62,6 +63,7 @@ def write_options(request: HttpRequest, kind: str, *, apply: bool = False) -> Wr
     )
 
 
+@functools.lru_cache(1000)
 def manager_of(user_agent: str) -> str:
     """The field manager of a client that names none: its user agent up to the first slash, printable, cut to size."""
     name = user_agent.partition("/")[0]
