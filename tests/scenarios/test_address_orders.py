@@ -72,12 +72,12 @@ async def told(
     async with a_world(generation) as world:
         both = people(generation, world)
         await world.client(APINET).create(NAMESPACE, {"metadata": {"name": TARGET}})
+        if lag:
+            world.fail(lag, FaultPlan.of(Delayed(5.0, 5.0)))
         world.start()
         for act in before:
             await act(both)
         await world.quiesce()
-        if lag:
-            world.fail(lag, FaultPlan.of(Delayed(5.0, 5.0)))
         for act in acts:
             await act(both)
             if pause:

@@ -195,13 +195,17 @@ async def test_nic_8_nat_gives_way_to_a_public_address_of_its_family_only(world:
 
 
 async def test_nic_8_an_entry_that_the_nat_controller_adds_at_the_same_time_stays(world: Lab, both: Both) -> None:
+    world.to_apinet.plan = FaultPlan.of(Delayed(5.0, 5.0))
     async with world.daemon():
         await both.create_vip()
         await both.create_nic(on=await both.create_interface(spec={"natGateways": [NAT]}))
         await world.rest()
-        world.to_apinet.plan = FaultPlan.of(Delayed(5.0, 5.0))
         await both.edit(both.kinds.apinet_network_interface, "machine-0", spec={"natGateways": [NAT, NAT6]})
-        await both.want("nic", "public")  # the daemon decides on what was there before
+        await both.want("nic", "public")
+        await world.rest(1)  # the daemon decides on what was there before, and is refused
+        refused = [one for one in both.there.audit if one.user_agent == DAEMON and one.code == 409]
+        assert refused
+        assert both.public() == []
         await world.rest()
         assert both.public() == [both.vip().status.ip]
         assert [dict(one) for one in both.interface().spec.nat_gateways] == [NAT6]

@@ -9,7 +9,7 @@ import pytest
 
 from apinetlet.api import IRONCORE, ONMETAL, Generation
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE
-from reconcile.testing.faults import WRITES, FaultPlan, Refused, Rule
+from reconcile.testing.faults import WRITES, Delayed, FaultPlan, Refused, Rule
 from tests.scenarios.daemon import Lab, lab
 from tests.scenarios.people import Both
 
@@ -250,6 +250,24 @@ async def test_an_ip_that_somebody_else_uses_is_kept_and_waited_for(world: Lab, 
         await both.edit(both.kinds.apinet_ip, vip.metadata.uid, spec={"claimRef": None})
         await world.rest(1)  # the event of the release, no poll
         assert (both.vips, both.ips) == ([], [])
+
+
+async def test_an_ip_that_is_claimed_while_nobody_can_see_it_is_not_deleted(world: Lab, both: Both) -> None:
+    world.to_apinet.plan = FaultPlan.of(Delayed(10.0, 10.0))
+    async with world.daemon():
+        vip = await both.create_vip()
+        await world.rest()
+        public = [{"name": "one", "ipFamily": "IPv4", "ip": both.vip().status.ip}]
+        await both.create_interface("foreign", spec={"publicIPs": public})
+        await both.delete(both.kinds.virtual_ip, "public")
+        await world.rest(5)  # the daemon believes that nobody uses it, asks for its end, and is refused
+        assert both.ip(vip).spec.ip in both.taken
+        assert both.unsafe() == []
+        await world.rest(60)
+        assert both.unsafe() == []
+        await both.remove(both.kinds.apinet_network_interface, "foreign")
+        await world.rest()
+        assert (both.vips, both.taken) == ([], [])
 
 
 async def test_an_ip_of_another_family_is_made_anew(world: Lab, both: Both) -> None:
