@@ -19,6 +19,8 @@ from reconcile.kube.patch import LISTS, same
 
 _UNOWNED: Final = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
 """Of ``metadata``: never in a set. They name the object or guard the write, so they have to be the live ones."""
+_GRANULAR: Final = ("finalizers", "ownerReferences")
+"""Lists of ``metadata`` whose items are owned one by one: an empty one wants nothing."""
 
 
 def covers(applied_fields_v1: Mapping[str, Any], body: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
@@ -26,7 +28,12 @@ def covers(applied_fields_v1: Mapping[str, Any], body: Mapping[str, Any], live: 
 
     ``applied_fields_v1`` is the tree of our own Apply entry of the same API version and subresource, {} if there is
     none. A body is never proven that spells a value another way than the server (``1000m`` for ``1``), leaves out what
-    the server fills in within an atomic map or list, or holds an empty list that is none in the store: write those out.
+    the server fills in within an atomic map or list, or holds an empty list whose items are owned one by one: write
+    those out.
+
+    What is empty is not kept by built-in kinds, nor in the ``metadata`` of any, though its field is owned. That it is
+    owned and not there is proof enough: who takes a field away, or puts something into it, takes it from its owner.
+    Sending such an apply to a custom resource would write a new time into our entry, each time.
 
     One thing cannot be told without a schema: a leaf that was applied as ``{}`` and is now a map whose values others
     have set already passes for an atomic map. The values are right then; only their owners stay as they are.
@@ -39,7 +46,9 @@ def covers(applied_fields_v1: Mapping[str, Any], body: Mapping[str, Any], live: 
     if any(name in meta and not same(meta[name], live_meta.get(name)) for name in _UNOWNED):
         return False
     owned = {name: value for name, value in body.items() if name not in ("apiVersion", "kind", "metadata")}
-    if labelled := {name: value for name, value in meta.items() if name not in _UNOWNED}:
+    if labelled := {
+        name: value for name, value in meta.items() if name not in _UNOWNED and not (name in _GRANULAR and value == [])
+    }:
         owned["metadata"] = labelled
     try:
         return _fields_match(applied_fields_v1, owned, live) if applied_fields_v1 else not owned
@@ -69,8 +78,18 @@ def _fields_match(children: Mapping[str, Any], body: Mapping[str, Any], live: An
     return (
         isinstance(live, Mapping)
         and children.keys() == {f"f:{name}" for name in body}
-        and all(name in live and _matches(children[f"f:{name}"], value, live[name]) for name, value in body.items())
+        and all(
+            _matches(children[f"f:{name}"], value, live[name])
+            if name in live
+            else _is_dropped(children[f"f:{name}"], value)
+            for name, value in body.items()
+        )
     )
+
+
+def _is_dropped(node: Any, body: Any) -> bool:
+    """Whether the server owes us nothing for a field it does not have."""
+    return bool(node == {}) and isinstance(body, (Mapping, *LISTS)) and not body
 
 
 def _items_match(kind: str, children: Mapping[str, Any], body: Sequence[Any], live: Sequence[Any]) -> bool:
