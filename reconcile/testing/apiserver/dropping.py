@@ -24,7 +24,7 @@ def without_dropped(
 
     ``managers`` are those after this write, ``last`` is what the applier applied before it.
     """
-    if last is None or not last.fields:
+    if last is None or not last.fields or _is_claimed(last, managers):
         return merged
     found = convert(merged, last.api_version)
     if found is None:
@@ -38,6 +38,14 @@ def without_dropped(
     pruned = _remove(schema, document, dangling)
     back = convert(pruned, api_version)
     return back[1] if back is not None else pruned
+
+
+def _is_claimed(last: Owned, managers: Managers) -> bool:
+    """Whether one manager claims all of it, in the same words: as most do who apply again. Then nothing can go."""
+    return any(
+        owned.api_version == last.api_version and not fieldsets.difference(last.fields, owned.fields)
+        for owned in managers.values()
+    )
 
 
 def _with_owned_back(
