@@ -16,6 +16,7 @@ from reconcile.kube import kinds as known
 from reconcile.kube.objects import ObjectKey
 from reconcile.testing.apiserver import crds
 from reconcile.testing.apiserver.admission import User
+from reconcile.testing.apiserver.converting import converter_of
 from reconcile.testing.apiserver.deleting import delete
 from reconcile.testing.apiserver.failure import Document, Failure
 from reconcile.testing.apiserver.gc import Action, Delete, Disown, Finalize, Graph
@@ -158,7 +159,7 @@ class Caretakers:
         same_names = (old.get("status") or {}).get("acceptedNames") == definition["status"].get("acceptedNames")
         if before and same_names and old.get("spec") == definition["spec"]:
             return
-        served = crds.kinds_of(definition, event.version)
+        served = crds.kinds_of(definition, event.version, converter_of(definition))
         for kind in before:
             self.server.registry.remove(kind)
         self.server.registry.add(*served)

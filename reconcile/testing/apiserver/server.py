@@ -24,10 +24,14 @@ from reconcile.core.clock import Seconds, now, utc
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo, parse
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import actions, answering, content, impersonation, reading, reviews, verbs
+from reconcile.testing.apiserver import actions, admitting, answering, content, impersonation, reading, reviews, verbs
 from reconcile.testing.apiserver.admission import ADMIN, Authorizer, Rules, User
+from reconcile.testing.apiserver.admitting import Admission
+from reconcile.testing.apiserver.asking import ROUNDS, Answers, Pending, Question
+from reconcile.testing.apiserver.calling import Caller
 from reconcile.testing.apiserver.caretakers import Caretakers
 from reconcile.testing.apiserver.content import Form, warned
+from reconcile.testing.apiserver.converting import asks
 from reconcile.testing.apiserver.failure import (
     Failure,
     expired,
@@ -52,6 +56,7 @@ from reconcile.testing.apiserver.settings import Audited, Settings
 from reconcile.testing.apiserver.storage import Event, Snapshot, Storage
 from reconcile.testing.apiserver.strategy import Kind
 from reconcile.testing.apiserver.tokens import Tokens
+from reconcile.testing.apiserver.verbs import Order
 from reconcile.testing.apiserver.watching import Watcher, Watchers
 from reconcile.testing.apiserver.writing import Result, create
 
@@ -90,6 +95,8 @@ class ApiServer:
     rng: random.Random = attrs.field(factory=lambda: random.Random(0), kw_only=True)
     settings: Settings = attrs.field(default=Settings(), kw_only=True)
     rules: Authorizer = attrs.field(default=Rules(), kw_only=True)
+    webhooks: Caller = attrs.field(factory=Caller, kw_only=True)
+    """The way to webhooks; functions may stand for some of them."""
     tokens: Tokens = attrs.field(factory=lambda: Tokens(os.urandom(32)), kw_only=True)
     """Issues and reads the tokens of service accounts."""
     journal: "Journal | None" = attrs.field(default=None, kw_only=True)
@@ -176,10 +183,10 @@ class ApiServer:
             else:
                 info = found.info
                 if info.verb in _WRITES:
-                    response, stored = self._write(found, request, user)
+                    response, stored = await self._write(found, request, user)
                     answer = Answer(response)
                 else:
-                    answer = await self._read(found, request)
+                    answer = await self._shown(found, request)
         except Failure as failure:
             answer = Answer(HttpResponse(failure.code, failure.headers, failure.body))
         except Exception as error:
@@ -297,6 +304,15 @@ class ApiServer:
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
+    async def _shown(self, call: Call, request: HttpRequest) -> Answer:
+        """Answer a read; where somebody else converts, as soon as all is converted."""
+        for _ in range(ROUNDS):
+            try:
+                return await self._read(call, request)
+            except Pending as pending:
+                await self._ask(pending, Answers())
+        raise internal("conversion webhooks keep changing their minds")
+
     async def _read(self, call: Call, request: HttpRequest) -> Answer:
         kind, info = call.kind, call.info
         form = content.form(request, custom=kind.custom, streams=not info.name)
@@ -367,15 +383,15 @@ class ApiServer:
         """Run a change in a transaction of its own and make it real; whatever it raises undoes it."""
         return self._commit(self._session(user), change)
 
-    def _session(self, user: User, **options: Any) -> Session:
-        time = timestamp(utc() + dt.timedelta(seconds=self.skew))
+    def _session(self, user: User, *, rng: random.Random | None = None, time: str = "", **options: Any) -> Session:
+        time = time or timestamp(utc() + dt.timedelta(seconds=self.skew))
         needs_namespace = self.settings.needs_namespace
         return Session(
             self.registry,
             self.storage.begin(),
             user,
             time,
-            self.rng,
+            rng or self.rng,
             Reach,
             gate=self.rules.gate,
             needs_namespace=needs_namespace,
@@ -410,19 +426,49 @@ class ApiServer:
         self._changed.set()
         self._changed = anyio.Event()
 
-    def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
+    async def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
         """Answer a write; whether it changed something for good."""
         session = self._session(user)
         if (review := reviews.review(call.kind, self.rules, user, time=session.time)) is not None:
             return verbs.reviewed(call, request, session, review), False
+        if not (admitting.is_needed(self.storage) or asks(call.kind)):
+            # the whole of it in one step
+            order = self._ordered(call, request)
+            session.dry_run, session.strictness = order.dry_run, order.strictness
+            outcome = self._commit(session, order.run)
+            return outcome.response, outcome.changed and not order.dry_run
+        answers, seed = Answers(), self.rng.getrandbits(64)
+        for _ in range(ROUNDS):
+            order = self._ordered(call, request)
+            # whatever is made up is the same in each round, so that questions are
+            attempt = self._session(user, rng=random.Random(seed), time=session.time)
+            attempt.dry_run, attempt.strictness = order.dry_run, order.strictness
+            attempt.admission = Admission(self.storage, self.registry, answers)
+            try:
+                outcome = self._commit(attempt, order.run)
+            except Pending as pending:
+                await self._ask(pending, answers)
+            else:
+                return outcome.response, outcome.changed and not order.dry_run
+        raise internal("webhooks keep changing their minds")
+
+    def _ordered(self, call: Call, request: HttpRequest) -> Order:
+        """What a request wants to be done; anew each time, for doing it uses it up."""
         action = actions.find(call)
         if action is not None:
-            order = actions.ordered(action, call, request, self.tokens)
-        else:
-            order = verbs.ordered(call, request, watch_list=self.settings.watch_list)
-        session = self._session(user, dry_run=order.dry_run, strictness=order.strictness)
-        outcome = self._commit(session, order.run)
-        return outcome.response, outcome.changed and not order.dry_run
+            return actions.ordered(action, call, request, self.tokens)
+        return verbs.ordered(call, request, watch_list=self.settings.watch_list)
+
+    async def _ask(self, pending: Pending, answers: Answers) -> None:
+        """Get the answers that a step lacks, all at once."""
+
+        async def one(question: Question) -> None:
+            answer = await self.webhooks.ask(question)
+            (question.keep or answers.add)(question, answer)
+
+        async with anyio.create_task_group() as tasks:
+            for question in pending.questions:
+                tasks.start_soon(one, question)
 
     def _note(self, request: HttpRequest, info: RequestInfo | None, user: User, code: int, stored: bool) -> None:
         if info is None:

@@ -15,10 +15,12 @@ import attrs
 from reconcile.testing.apiserver import fitting, scaling
 from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver.admission import User, World, Write, guarded
+from reconcile.testing.apiserver.admitting import Admission
 from reconcile.testing.apiserver.apply import Writer
 from reconcile.testing.apiserver.decoding import Blame, strict_failure
 from reconcile.testing.apiserver.failure import Document, Fault
 from reconcile.testing.apiserver.forming import formed
+from reconcile.testing.apiserver.matching import Attributes
 from reconcile.testing.apiserver.registry import Registry
 from reconcile.testing.apiserver.schema import Schema
 from reconcile.testing.apiserver.shaping import unknown
@@ -52,6 +54,8 @@ class Session:
     """What hooks are handed to reach other objects."""
     gate: Callable[[Write], None] | None = None
     """Refuses writes that would give more rights than their writer has."""
+    admission: Admission | None = None
+    """Who else is asked; ``None``: nobody is, as for the server's own writes."""
     dry_run: bool = False
     needs_namespace: bool = True
     """Whether objects need a namespace that exists."""
@@ -129,8 +133,36 @@ class Session:
                 kind.hooks.allocate(write)
         return write.new if write.new is not None else {}
 
+    def mutated(self, kind: Kind, subresource: str, old: Document | None, new: Document) -> Document:
+        """The new object as mutating webhooks leave it. Raises ``Failure``, ``Pending``."""
+        if self.admission is None:
+            return new
+
+        def reform(document: Document) -> Document:
+            return formed(kind, document, old)
+
+        attributes = self._attributes(kind, subresource, old, new)
+        found, warnings = self.admission.mutate(attributes, reform)
+        self.warnings += warnings
+        return found if found is not None else new
+
+    def validated(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> None:
+        """Let a write pass policies and validating webhooks, or not. Raises ``Failure``, ``Pending``."""
+        if self.admission is not None:
+            self.warnings += self.admission.validate(self._attributes(kind, subresource, old, new))
+
+    def _attributes(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Attributes:
+        operation = "DELETE" if new is None else "CREATE" if old is None else "UPDATE"
+        metadata = metas.of(new or old or {})
+        name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
+        return Attributes(kind, operation, subresource, name, namespace, self.user, old, new, self.dry_run)
+
     def ask_before_delete(self, kind: Kind, old: Document) -> None:
-        """Let the kind refuse a deletion. Raises ``Failure``."""
+        """Let the kind, webhooks and policies refuse a deletion. Raises ``Failure``, ``Pending``."""
+        if self.admission is not None:
+            attributes = self._attributes(kind, "", old, None)
+            self.warnings += self.admission.mutate(attributes, dict)[1]
+            self.validated(kind, "", old, None)
         if kind.hooks.before_delete is not None:
             with guarded():
                 kind.hooks.before_delete(self._write(kind, "", old, None))
@@ -187,6 +219,10 @@ class Session:
         as_kept = kind.kept(document)
         kept = self.transaction.put(kind.table, as_kept, kind.selectable_as_kept(as_kept), untidy=untidy)
         if kind.family is not None:
+            if self.admission is not None:
+                # whoever watches another version cannot wait for the conversion
+                for other in self.registry.all_of_table(kind.table):
+                    other.seen(kept)
             kept = kind.seen(kept)
         if kind.hooks.after_commit is not None:
             self.done.append(self._write(kind, subresource, old, kept.value))

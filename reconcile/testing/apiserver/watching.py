@@ -15,8 +15,9 @@ import attrs
 import orjson
 
 from reconcile.core.clock import Seconds, now
+from reconcile.testing.apiserver.asking import Pending
 from reconcile.testing.apiserver.content import Form, metadata_only
-from reconcile.testing.apiserver.failure import Document, Failure
+from reconcile.testing.apiserver.failure import Document, Failure, internal
 from reconcile.testing.apiserver.options import Selection
 from reconcile.testing.apiserver.reading import encoded
 from reconcile.testing.apiserver.storage import Event, Stored, stored
@@ -222,7 +223,12 @@ class Watchers:
         for table, event in events:
             shared: Shared = {}
             for (kind, selection, form), watchers in self._of_table.get(table, _NOBODY).items():
-                change = change_line(kind, event, selection, form, shared)
+                try:
+                    change = change_line(kind, event, selection, form, shared)
+                except Pending:
+                    for watcher in watchers:
+                        watcher.fail(internal("an object is not converted yet"))
+                    continue
                 if change is not None:
                     for watcher in watchers:
                         watcher.tell(event.version, change)

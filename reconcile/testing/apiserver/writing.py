@@ -74,6 +74,7 @@ def unstored(session: Session, kind: Kind, document: Document, manager: str) -> 
 
 def _create_tracked(session: Session, kind: Kind, document: Document) -> Result:
     """Create an object whose managedFields are settled."""
+    document = session.mutated(kind, "", None, document)
     prefix = metas.of(document).get("generateName")
     if metas.of(document).get("name") or not prefix:
         return _create(session, kind, document, generated=False)
@@ -111,6 +112,7 @@ def _create(session: Session, kind: Kind, document: Document, *, generated: bool
     faults = [*metas.faults(kind, document), *session.faults(kind, document, None, "")]
     if faults:
         raise invalid(kind.group_kind, metadata.get("name", ""), faults)
+    session.validated(kind, "", None, document)
     key = key_of(metadata.get("namespace", ""), metadata["name"])
     found = session.transaction.get(kind.table, key)
     if found is not None:
@@ -221,6 +223,7 @@ def update_tracked(session: Session, kind: Kind, found: Stored, old: Document, n
 
 
 def _update(session: Session, kind: Kind, found: Stored, old: Document, new: Document, subresource: str) -> Result:
+    new = session.mutated(kind, subresource, old, new)
     _check_version(kind, found, new)
     strategy = kind.strategy
     if subresource:
@@ -243,6 +246,7 @@ def _update(session: Session, kind: Kind, found: Stored, old: Document, new: Doc
     faults += session.faults(kind, new, old, subresource)
     if faults:
         raise invalid(kind.group_kind, found.name, faults)
+    session.validated(kind, subresource, old, new)
     parts.keep_times(new, old)
     if _is_finished(kind, old, new):
         session.finish(kind, found, new)
