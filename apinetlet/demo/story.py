@@ -4,13 +4,14 @@ A goal asks about the state of the world, never about what anybody did.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
 
 from apinetlet.demo.table import MAPPED, Scene
 from apinetlet.demo.world import World
-from reconcile import Object
+from reconcile import NotFound, Object
 
 _NETWORK = {"networkRef": {"name": "blue"}}
 _ADDRESS = {"ephemeral": {"prefixTemplate": {"spec": {"ipFamily": "IPv4", "parentRef": {"name": "pool"}}}}}
@@ -139,7 +140,8 @@ def is_detached(world: World) -> bool:
 async def delete_all(world: World) -> None:
     for plural in _ORDER:
         for name in world.declared(plural):
-            await world.delete(plural, name)
+            with suppress(NotFound):  # what belongs to something else may go with it
+                await world.delete(plural, name)
 
 
 def nothing_left(world: World) -> bool:
