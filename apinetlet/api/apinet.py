@@ -53,6 +53,7 @@ class LoadBalancerSpec:
     """Immutable, like ``network_ref`` and ``selector``."""
     network_ref: LocalRef = field(factory=LocalRef)
     ips: tuple[Address, ...] = ()
+    ports: tuple[Any, ...] = ()
     selector: Selector = Selector()
 
 
@@ -69,6 +70,7 @@ class LoadBalancerRouting:
     """The destinations of the load balancer of the same name. It has no ``spec``."""
 
     metadata: ObjectMeta
+    destinations: tuple[Any, ...] = ()
 
 
 # -- NAT gateways ------------------------------------------------------------------------------------------------------

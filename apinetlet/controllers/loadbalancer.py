@@ -13,7 +13,7 @@ from attrs import frozen
 from apinetlet.api import apinet, networking
 from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.guarded import guarded
-from apinetlet.controllers.owned import apply, apply_owned, make_room, owner
+from apinetlet.controllers.owned import apply, apply_owned, make_room, owner, without
 from apinetlet.controllers.reference import is_another, network_of, referring
 from apinetlet.translate import loadbalancer as translate
 from apinetlet.translate.addresses import addresses, lost, status
@@ -61,6 +61,8 @@ class LoadBalancerReconciler:
         if not await self._has_room(view, body):
             return Result(requeue_after=bridge.deletion_poll)
         target: apinet.LoadBalancer = await apply(bridge, balancer, body)
+        if target.spec.ports and "ports" not in body["spec"]:  # none of ours: it serves all
+            target = await without(bridge, target, ("spec", "ports"))
         await self._route(view, destinations, target)
         await bridge.report(balancer, status(balancer, addresses(target.spec.ips)))
         return waiting
@@ -83,7 +85,9 @@ class LoadBalancerReconciler:
             self.bridge.warn(view.source, "InvalidDestination", f"LoadBalancerRouting: {fault}")
         resource = self.bridge.kinds.apinet_load_balancer_routing
         body = translate.routing(view, destinations, owner(self.bridge.kinds.apinet_load_balancer, target))
-        await apply_owned(self.bridge, view.source, resource, body)
+        made: apinet.LoadBalancerRouting = await apply_owned(self.bridge, view.source, resource, body)
+        if made.destinations and "destinations" not in body:
+            await without(self.bridge, made, ("destinations",))
 
     def _destinations(self, balancer: networking.LoadBalancer) -> Sequence[networking.Destination]:
         """None while there is no routing: deleting it clears them."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
 from apinetlet.controllers.reference import is_live
 from reconcile import KubeError, NotFound, ObjectKey, Resource
-from reconcile.kube import KubeObject
+from reconcile.kube import KubeObject, MergePatch
 from reconcile.kube.objects import OwnerReference
 from reconcile.kube.owners import reference
 from reconcile.kube.patch import replace_guarded
@@ -31,7 +31,15 @@ async def apply(bridge: Bridge, source: KubeObject, body: dict[str, Any]) -> Any
         raise
 
 
-async def apply_owned(bridge: Bridge, source: KubeObject, resource: Resource[Any], body: dict[str, Any]) -> None:
+async def without(bridge: Bridge, target: Any, path: tuple[str, ...]) -> Any:
+    """``target`` without a list that is to be empty. An apply cannot say that: what it leaves out is not its own."""
+    patch: dict[str, Any] = {path[-1]: None}
+    for step in reversed(path[:-1]):
+        patch = {step: patch}
+    return await bridge.apinet.patch(target, MergePatch(patch))
+
+
+async def apply_owned(bridge: Bridge, source: KubeObject, resource: Resource[Any], body: dict[str, Any]) -> Any:
     """``apply`` an object with one owner. Owners that others named go first: only one can control it.
 
     Raises:
@@ -41,7 +49,7 @@ async def apply_owned(bridge: Bridge, source: KubeObject, resource: Resource[Any
     wanted = body["metadata"]["ownerReferences"]
     if live is not None and {one.uid for one in live.metadata.owner_references} - {one["uid"] for one in wanted}:
         await bridge.apinet.patch(live, replace_guarded(live.metadata, "ownerReferences", wanted))
-    await apply(bridge, source, body)
+    return await apply(bridge, source, body)
 
 
 def owner(resource: Resource[Any], target: KubeObject) -> OwnerReference:

@@ -516,6 +516,20 @@ async def test_what_somebody_does_to_a_counterpart_is_repaired(desk: Desk, plura
     assert reported(desk, web) == [given(desk, web)["ipv4"]]
 
 
+async def test_ports_and_destinations_that_somebody_adds_where_there_are_none_are_taken_away(desk: Desk) -> None:
+    async with desk.daemon():
+        await desk.declare_network()
+        web = await balancer(desk)
+        await desk.rest()
+        there = ObjectMeta(namespace=TARGET_NAMESPACE, name=web.uid)
+        await desk.change(desk.world.at_apinet["loadbalancers"], there, {"spec": {"ports": [{"port": 6666}]}})
+        routings = desk.world.at_apinet["loadbalancerroutings"]
+        await desk.change(routings, there, {"destinations": [{"ip": "6.6.6.6"}]})
+        await desk.rest(1)
+    assert not target(desk, web)["spec"].get("ports")
+    assert not routing(desk, web).get("destinations")
+
+
 async def test_a_load_balancer_made_anew_while_nobody_looked_loses_its_old_counterparts(desk: Desk) -> None:
     kinds = desk.world.kinds
     async with desk.daemon():
