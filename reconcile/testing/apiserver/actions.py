@@ -35,7 +35,7 @@ from reconcile.testing.apiserver.failure import (
 from reconcile.testing.apiserver.orders import delete_options, write_options
 from reconcile.testing.apiserver.routes import Call
 from reconcile.testing.apiserver.session import Session
-from reconcile.testing.apiserver.storage import key_of
+from reconcile.testing.apiserver.storage import Storage, key_of
 from reconcile.testing.apiserver.strategy import Kind
 from reconcile.testing.apiserver.tokens import ISSUER, ServiceAccount, Tokens
 from reconcile.testing.apiserver.verbs import Order, Outcome
@@ -229,6 +229,20 @@ def _too_many(cause: str, seconds: int) -> Failure:
     says = "Cannot evict pod as it would violate the pod's disruption budget."
     causes = [{"reason": "DisruptionBudget", "message": cause}]
     return Failure(429, "TooManyRequests", says, {"causes": causes, "retryAfterSeconds": seconds})
+
+
+def log(storage: Storage, kind: Kind, key: ObjectKey) -> HttpResponse:
+    """What the containers of a pod have said: nothing, as long as it is on no node.
+
+    Raises:
+        Failure: 404, or 501 for a pod on a node, for nothing runs here.
+    """
+    found = storage.get(kind.table, key_of(*key))
+    if found is None:
+        raise not_found(kind.group_resource, key.name)
+    if found.value["spec"].get("nodeName"):
+        raise not_implemented("the subresource pods/log of a pod that runs")
+    return HttpResponse(200, {"content-type": "text/plain"}, b"")
 
 
 # -- tokens --------------------------------------------------------------------------------------------------------

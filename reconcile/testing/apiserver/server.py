@@ -318,6 +318,8 @@ class ApiServer:
         form = content.form(request, custom=kind.custom, streams=not info.name)
         if info.verb == "get":
             await self._reach(parse_version(request.get("resourceVersion"), of_list=False))
+            if info.subresource == "log":
+                return Answer(actions.log(self.storage, kind, info.key))
             read = reading.scale if info.subresource == verbs.SCALE else reading.get
             body = read(self.storage, kind, info.key, form)
             return Answer(HttpResponse(200, _JSON, body))

@@ -16,6 +16,9 @@ _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 
 def deployment(write: Write) -> Iterator[Fault]:
     """Deployments."""
+    if write.subresource == "status":
+        yield from _counted(write, ("updatedReplicas", "readyReplicas", "availableReplicas"))
+        return
     yield from _selecting(write, "deployment")
     spec = (write.new or {})["spec"]
     strategy = spec["strategy"]
@@ -29,17 +32,48 @@ def deployment(write: Write) -> Iterator[Fault]:
 
 def replica_set(write: Write) -> Iterator[Fault]:
     """Replica sets."""
-    yield from _selecting(write, "replicaset")
+    if write.subresource == "status":
+        yield from _counted(write, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"))
+    else:
+        yield from _selecting(write, "replicaset")
 
 
 def stateful_set(write: Write) -> Iterator[Fault]:
     """Stateful sets."""
-    yield from _selecting(write, "statefulset")
+    if write.subresource == "status":
+        counts = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+        yield from _counted(write, counts, ready="status.readyReplicas")
+    else:
+        yield from _selecting(write, "statefulset")
 
 
 def daemon_set(write: Write) -> Iterator[Fault]:
     """Daemon sets."""
-    yield from _selecting(write, "daemonset")
+    if write.subresource == "status":
+        yield from _not_negative(write, (*_SCHEDULED, "updatedNumberScheduled", "numberAvailable", "numberUnavailable"))
+    else:
+        yield from _selecting(write, "daemonset")
+
+
+_SCHEDULED: Final = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
+
+
+def _not_negative(write: Write, fields: Iterable[str]) -> Iterator[Fault]:
+    status = (write.new or {}).get("status") or {}
+    for name in fields:
+        if status.get(name, 0) < 0:
+            yield invalid_value(f"status.{name}", status[name], names.NOT_NEGATIVE)
+
+
+def _counted(write: Write, parts: tuple[str, ...], *, ready: str = "readyReplicas") -> Iterator[Fault]:
+    """What is wrong with the numbers of a status: no part is more than the whole."""
+    yield from _not_negative(write, ("observedGeneration", "replicas", *parts, "unavailableReplicas", "collisionCount"))
+    status = (write.new or {}).get("status") or {}
+    for name in parts:
+        if status.get(name, 0) > status.get("replicas", 0):
+            yield invalid_value(f"status.{name}", status[name], "cannot be greater than status.replicas")
+    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
+        yield invalid_value("status.availableReplicas", status["availableReplicas"], f"cannot be greater than {ready}")
 
 
 def _selecting(write: Write, kind: str) -> Iterator[Fault]:
