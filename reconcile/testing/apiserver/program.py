@@ -25,7 +25,7 @@ from reconcile.testing.apiserver.http import Endpoint, Security, is_loopback, li
 from reconcile.testing.apiserver.kubeconfig import Login
 from reconcile.testing.apiserver.rbac import Rbac
 from reconcile.testing.apiserver.server import ApiServer
-from reconcile.testing.apiserver.settings import HttpSettings
+from reconcile.testing.apiserver.settings import HttpSettings, Settings
 from reconcile.testing.apiserver.tokens import Tokens, authenticated
 
 if TYPE_CHECKING:
@@ -81,15 +81,17 @@ async def serving(flags: Flags) -> AsyncIterator[Endpoint]:
 def _server(flags: Flags) -> ApiServer:
     rng = random.Random(secrets.randbits(128))
     rules = Rbac() if flags.authorization == RBAC else Rules()
+    settings = Settings(audit=100)  # whoever wants more asks for --audit-log
     if flags.data_dir is None:
-        return ApiServer(rng=rng, rules=rules)
+        return ApiServer(rng=rng, rules=rules, settings=settings)
     from reconcile.testing.apiserver.journal import Journal, JournalFile
 
     try:
         file = JournalFile.open(flags.data_dir, flags.sync)
     except OSError as error:
         raise BadFlags(f"--data-dir {flags.data_dir}: {error.strerror}") from error
-    return ApiServer(rng=rng, rules=rules, journal=Journal(file), tokens=Tokens(file.secret))
+    issued = Tokens(file.secret)
+    return ApiServer(rng=rng, rules=rules, settings=settings, journal=Journal(file), tokens=issued)
 
 
 async def ended(server: ApiServer, stop: asyncio.Event) -> bool:

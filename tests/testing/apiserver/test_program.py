@@ -20,9 +20,11 @@ from reconcile.kube.client import Client
 from reconcile.kube.connect import connect
 from reconcile.kube.errors import ApiError
 from reconcile.kube.request import HttpRequest
+from reconcile.kube.resource import Resource
 from reconcile.kube.transport import HttpTransport
 from reconcile.testing import audit
 from reconcile.testing.apiserver.__main__ import main
+from reconcile.testing.apiserver.connection import Peer
 from reconcile.testing.apiserver.flags import parse
 from reconcile.testing.apiserver.http import Endpoint
 from reconcile.testing.apiserver.program import serving
@@ -214,3 +216,42 @@ def a_config(url: str, user: dict[str, str]) -> dict[str, Any]:
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "c",
     }
+
+
+async def test_where_roles_decide_nobody_has_more_than_they_were_given(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    (tmp_path / "tokens").write_text("t-1,jo,u-1\n")
+    flags: list[str | Path] = [
+        "--token-file",
+        tmp_path / "tokens",
+        "--authorization",
+        "rbac",
+        "--kubeconfig-out",
+        config,
+    ]
+    async with served(*flags) as endpoint:
+        jo, nobody = {"authorization": "Bearer t-1"}, dict[str, str]()
+
+        async def code(path: str, headers: dict[str, str]) -> int:
+            reply = await endpoint.reply(HttpRequest("GET", path, (), headers), Peer("127.0.0.1"))
+            return reply.response.status
+
+        assert [await code("/livez", one) for one in (jo, nobody)] == [200, 200]
+        assert [await code(MAPS, one) for one in (jo, nobody)] == [403, 403]
+        assert await code(MAPS, {"authorization": "Bearer t-2"}) == 401
+        async with client(config) as admin:
+            role = {
+                "metadata": {"name": "reader"},
+                "rules": [{"verbs": ["list"], "apiGroups": [""], "resources": ["configmaps"]}],
+            }
+            await admin.create(rbac("Role", "roles"), role, namespace="default")
+            subject = {"kind": "User", "name": "jo", "apiGroup": "rbac.authorization.k8s.io"}
+            reference = {"kind": "Role", "name": "reader", "apiGroup": "rbac.authorization.k8s.io"}
+            binding = {"metadata": {"name": "jo-reads"}, "roleRef": reference, "subjects": [subject]}
+            await admin.create(rbac("RoleBinding", "rolebindings"), binding, namespace="default")
+        assert [await code(MAPS, one) for one in (jo, nobody)] == [200, 403]
+        assert await code("/api/v1/secrets", jo) == 403
+
+
+def rbac(kind: str, plural: str) -> Resource[Any]:
+    return Resource.untyped("rbac.authorization.k8s.io/v1", kind, plural)
