@@ -24,6 +24,8 @@ Flags are spelled as the Go daemon spells them: one dash or two, --flag=value or
 the environment (APINETLET_API_NET_NAMESPACE) and from a file (--config), in this order.
 """
 
+_HELP = {"-h", "-help", "--help", "help"}
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Do what ``words`` (by default the process's own) ask for. Answers the exit status."""
@@ -35,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 return 0
             case ["demo", *rest]:
                 return _demo(rest)
-            case _ if any(word in {"-h", "-help", "--help", "help"} for word in words):
+            case _ if _HELP & set(words):
                 print(f"{USAGE}\n{flags.describe(flags.flags_of(Settings))}")
                 return 0
         return _daemon(words)
@@ -63,6 +65,9 @@ def _daemon(words: Sequence[str]) -> int:
 def _demo(words: Sequence[str]) -> int:
     from apinetlet.demo import main as demo
 
+    if _HELP & set(words):
+        print(f"{demo.USAGE}\n{flags.describe(flags.flags_of(demo.DemoSettings))}")
+        return 0
     try:
         settings, rest = flags.parse(words, demo.DemoSettings)
         if rest:

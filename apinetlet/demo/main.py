@@ -17,6 +17,14 @@ _GROUP = "Demo"
 _EXTRAS = {"rich": "tui", "jsonpatch": "server", "httptools": "server"}
 """Which extra brings a module that the demo needs."""
 
+USAGE = """\
+apinetlet demo shows the daemon at work between two embedded API servers, with everybody else of such clusters.
+
+  apinetlet demo --once                    tell the story, and end; exit status 1 if a goal was missed
+  apinetlet demo --port 8001               the same over and over, with both clusters open to kubectl
+  apinetlet demo --once --load 100         a hundred of each kind instead of the story
+"""
+
 
 @frozen
 class DemoSettings:

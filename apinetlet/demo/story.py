@@ -3,7 +3,7 @@
 A goal asks about the state of the world, never about what anybody did.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -40,9 +40,26 @@ def scene(world: World) -> Scene:
 
 
 def all_agree(world: World) -> bool:
-    """Every object has its counterpart and shows what that has, and there is nothing else."""
+    """Every object has its counterpart and shows what that has, and nothing serves what is gone."""
     found = scene(world).pairs()
-    return bool(found) and all(pair.agrees for pair in found)
+    return bool(found) and all(pair.agrees for pair in found) and not set(_served(world)) - set(_living(world))
+
+
+def _living(world: World) -> Iterator[str]:
+    """The uids of load balancers and gateways of the data plane that stay."""
+    for plural in ("loadbalancers", "natgateways"):
+        for one in world.there(plural).values():
+            if not one.metadata.is_deleting:
+                yield one.metadata.uid
+
+
+def _served(world: World) -> Iterator[str]:
+    """The uids of those that routings, tables, autoscalers and claims of the data plane are about."""
+    for plural in ("loadbalancerroutings", "natgatewayautoscalers", "nattables"):
+        for one in world.there(plural).values():
+            yield from (owner.uid for owner in one.metadata.owner_references)
+    for interface in world.there("networkinterfaces").values():
+        yield from (claim["claimRef"]["uid"] for claim in interface["spec"].get("natGateways") or ())
 
 
 # -- the user builds ---------------------------------------------------------------------------------------------------

@@ -91,6 +91,12 @@ def test_a_second_kubeconfig_that_cannot_be_used_ends_the_start_too(
     assert f"no such kubeconfig ({bad})" in capsys.readouterr().err
 
 
+def test_the_demo_lists_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["demo", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"--{name}" in text for name in ("once", "generation", "speed", "port", "load", "plain"))
+
+
 def test_the_demo_without_its_extra_names_the_extra() -> None:
     code = "import sys; sys.modules['rich'] = None; from apinetlet.cli import main; sys.exit(main(['demo', '--once']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
