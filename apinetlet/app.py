@@ -50,6 +50,7 @@ from reconcile import (
     connect,
 )
 from reconcile.core import Backoff, ServiceStuck
+from reconcile.core.clock import now
 from reconcile.core.stacks import task_line
 from reconcile.kube.client import ClientSettings
 from reconcile.kube.kinds import EVENT
@@ -174,6 +175,7 @@ def assemble(
     )
     daemon.probes.add("kinds", lambda: missing_kinds(source_cluster, apinet_cluster), "readyz")
     daemon.probes.add("clean-up", bridge.brake.problem, "readyz")
+    daemon.probes.add("work", lambda: bridge.standings.problem(now()), "readyz")
     daemon.probes.add("api-net-namespace", bridge.home.problem, "readyz")
     if daemon.metrics is not None:
         show(daemon.metrics.figures, bridge.standings, bridge.brake)

@@ -7,13 +7,16 @@ the brake on cleaning up has counted.
 from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 
 from apinetlet.brake import Brake
-from reconcile import ObjectKey
+from reconcile import ObjectKey, Seconds
 from reconcile.manager.registry import Figures
+
+PATIENCE: Final[Seconds] = 60.0
+"""A shorter failure of a server is nobody's concern: it is tried again."""
 
 
 class Stand(StrEnum):
@@ -37,6 +40,8 @@ class Standings:
     _told: dict[tuple[type[Any], ObjectKey], str] = field(factory=dict, init=False)
     """What the pass under way has told of an object; a key is in one pass at a time."""
     _counts: Counter[tuple[str, Stand, str]] = field(factory=Counter, init=False)
+    _refused: dict[tuple[str, ObjectKey], tuple[Seconds, str]] = field(factory=dict, init=False)
+    """Objects of which a server took no write: since when, and what the last try came to."""
 
     def tell(self, source: Any, reason: str) -> None:
         """The pass over ``source`` has something to say; of several things the first counts."""
@@ -53,6 +58,19 @@ class Standings:
         if stand is not None:
             self._stands[kind, key] = stand, reason
             self._counts[kind, stand, reason] += 1
+
+    def refused(self, kind: str, key: ObjectKey, why: str, now: Seconds) -> None:
+        """A server failed a pass, through no fault of the object; "": none did."""
+        if why:
+            since, _ = self._refused.get((kind, key), (now, ""))
+            self._refused[kind, key] = since, why
+        else:
+            self._refused.pop((kind, key), None)
+
+    def problem(self, now: Seconds) -> str:
+        """For ``/readyz``: which kinds a server has failed for longer than ``PATIENCE``, and how; "" if none."""
+        late = {(kind, why) for (kind, _), (since, why) in self._refused.items() if now - since > PATIENCE}
+        return "; ".join(f"{kind}: {why}" for kind, why in sorted(late))
 
     @property
     def counts(self) -> Mapping[tuple[str, Stand, str], int]:

@@ -13,9 +13,10 @@ from typing import Any
 
 from attrs import define, field
 
-from apinetlet.controllers.bridge import Bridge, is_missing
+from apinetlet.controllers.bridge import Bridge, Exhausted, is_missing
 from apinetlet.standings import Stand
 from reconcile import (
+    ApiError,
     Cluster,
     Controller,
     ControllerSettings,
@@ -27,6 +28,8 @@ from reconcile import (
     TerminalError,
     Watches,
 )
+from reconcile.core.clock import now
+from reconcile.kube.errors import ConnectionFailed
 from reconcile.kube.objects import BadObject
 
 log = logging.getLogger(__name__)
@@ -104,6 +107,7 @@ class Guarded:
         bridge, key = self.bridge, request.key
         meta, told = bridge.source.store(self.kind).meta(key), bridge.standings.told(self.kind.type, key)
         stand, reason = Stand.MAPPED, ""
+        bridge.standings.refused(self.kind.kind, key, "" if error is None else failure_of(error), now())
         if meta is None:
             bridge.standings.note(self.kind.kind, key, None)
             return
@@ -116,3 +120,12 @@ class Guarded:
         elif told:
             stand, reason = Stand.WAITING, told
         bridge.standings.note(self.kind.kind, key, stand, reason)
+
+
+def failure_of(error: Exception) -> str:
+    """How a server has failed, in a few words that name no object; "" if it was not the server's failure."""
+    if isinstance(error, Exhausted):
+        return "409: nothing left to allocate"
+    if isinstance(error, ApiError):
+        return f"{error.code} {error.reason or type(error).__name__}" if error.code >= 500 or error.code == 429 else ""
+    return "no answer" if isinstance(error, ConnectionFailed) else ""

@@ -379,7 +379,7 @@ async def test_lb_16_the_same_destinations_in_another_order_cost_nothing(desk: D
 
 
 async def test_lb_17_a_load_balancer_waits_for_an_address_that_becomes_free(generation: Generation) -> None:
-    async with desk(generation, prefixes=("198.18.0.0/30",)) as at, at.daemon():
+    async with desk(generation, prefixes=("198.18.0.0/30",)) as at, at.daemon() as daemon:
         await at.declare_network()
         served = [await balancer(at, f"web-{number}") for number in range(4)]
         await at.rest()
@@ -387,8 +387,10 @@ async def test_lb_17_a_load_balancer_waits_for_an_address_that_becomes_free(gene
         await at.rest()
         assert reported(at, late) is None
         assert at.told("ApplyFailed")
+        assert daemon.probes.report("readyz").results["work"].startswith("LoadBalancer: ")
         await at.delete(at.world.kinds.load_balancer, served[0])
         await at.rest()
+        assert daemon.probes.report("readyz").is_well
         assert reported(at, late) == list(given(at, late).values())
 
 
