@@ -69,7 +69,8 @@ PURE = {
         "reconcile/controller": "predicate.py handler.py cause.py outcome.py selftrigger.py history.py",
         "reconcile/manager": "lease.py rbac.py tables.py",
         "reconcile/testing/apiserver": "storage.py routes.py schema.py apply.py strategy.py gc.py",
-        "apinetlet": "names.py origin.py claims.py predicates.py flags.py settings.py translate/ api/ demo/table.py",
+        "apinetlet": "names.py origin.py claims.py predicates.py flags.py settings.py translate/ api/ demo/table.py "
+        "demo/checks.py demo/source.py demo/networkids.py demo/addresses.py demo/claims.py demo/actors/slots.py",
     }.items()
     for module in modules.split()
 }
