@@ -9,15 +9,14 @@ from typing import Final
 
 import attrs
 
-from reconcile.testing.apiserver import policies, webhooks
 from reconcile.testing.apiserver.asking import Answers
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.matching import Attributes
-from reconcile.testing.apiserver.policies import GROUP
 from reconcile.testing.apiserver.registry import Registry
 from reconcile.testing.apiserver.storage import Storage
 from reconcile.testing.apiserver.strategy import Kind
 
+GROUP: Final = "admissionregistration.k8s.io"
 TABLES: Final = tuple(
     f"{plural}.{GROUP}"
     for plural in (
@@ -73,10 +72,14 @@ class Admission:
         self, attributes: Attributes, reform: Callable[[Document], Document]
     ) -> tuple[Document | None, Iterable[str]]:
         """The new object as others leave it, and what they warn of. Raises ``Failure``, ``Pending``."""
+        from reconcile.testing.apiserver import webhooks  # on use, as policies are: what they need is large
+
         return webhooks.mutated(self, attributes, self.answers, reform)
 
     def validate(self, attributes: Attributes) -> list[str]:
         """Let a write pass, or not; the answer is what to warn of. Raises ``Failure``, ``Pending``."""
+        from reconcile.testing.apiserver import policies, webhooks
+
         if attributes.is_exempt:
             return []
         warnings = policies.judge(self, attributes)
