@@ -69,7 +69,7 @@ def shape(request: HttpRequest, kind: Kind, now: Callable[[], dt.datetime]) -> S
     try:
         wanted = content.wanted(request, custom=kind.custom)
     except Failure:
-        return None
+        wanted = Wanted(content.media_of_refusals(request))
     if wanted.media == JSON and wanted.form is not Form.TABLE:
         return None
     return Shape(kind, wanted, request.get("includeObject", "Metadata") or "Metadata", now)

@@ -4,7 +4,8 @@ Pure. Source of rules and texts: apiserver, ``endpoints/handlers/negotiation`` a
 """
 
 import enum
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import orjson
@@ -13,6 +14,7 @@ from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.testing.apiserver import goyaml
 from reconcile.testing.apiserver.failure import (
     Document,
+    Failure,
     bad_request,
     go_value,
     not_acceptable,
@@ -20,6 +22,9 @@ from reconcile.testing.apiserver.failure import (
     unsupported_media_type,
 )
 from reconcile.testing.apiserver.gotext import json_error
+
+if TYPE_CHECKING:
+    from reconcile.testing.apiserver.strategy import Kind
 
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
@@ -71,26 +76,68 @@ def wanted(request: HttpRequest, *, custom: bool, streams: bool = False) -> Want
     Raises:
         Failure: 406 when there is nothing.
     """
-    for clause in (request.headers.get("accept") or "*/*").split(","):
-        media, *parameters = (part.strip() for part in clause.split(";"))
-        named = dict(parameter.partition("=")[::2] for parameter in parameters)
-        if media in ("*/*", "application/*"):
-            media = JSON
+    routed = not custom
+    for media, named in _clauses(request):
         kind = named.get("as", "")
         found = _FORMS.get(kind)
-        if media not in _OFFERS or found is None:
+        if media not in _OFFERS:
+            continue
+        routed = False  # the router would let it pass: the form is what is missing
+        if found is None:
             continue
         if kind and (named.get("g") != "meta.k8s.io" or named.get("v") not in ("v1", "v1beta1")):
             continue
         if media == PROTOBUF and (found is Form.TABLE or (custom and found is Form.WHOLE)):
             continue
         if media == YAML and streams and request.flag("watch"):
-            continue
+            raise not_acceptable(_STREAMS, routed=False)
         return Wanted(media, found)
     offers: tuple[str, ...] = _OFFERS
-    if not custom and request.method == "GET" and streams:
-        offers += (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
-    raise not_acceptable(offers, routed=not custom)
+    if routed and request.method == "GET" and streams:
+        offers += _STREAMS
+    raise not_acceptable(offers, routed=routed)
+
+
+_STREAMS: Final = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+
+
+def _clauses(request: HttpRequest) -> Iterator[tuple[str, dict[str, str]]]:
+    """The media types a client accepts, each with its parameters."""
+    for clause in (request.headers.get("accept") or "*/*").split(","):
+        media, *parameters = (part.strip() for part in clause.split(";"))
+        named = dict(parameter.partition("=")[::2] for parameter in parameters)
+        yield JSON if media in ("*/*", "application/*") else media, named
+
+
+def media_of_refusals(request: HttpRequest) -> str:
+    """In which media type a client is told that it cannot have what it asked for."""
+    return next((media for media, _ in _clauses(request) if media in _OFFERS), JSON)
+
+
+def check_form(request: HttpRequest, kind: "Kind", *, of_list: bool) -> None:
+    """See that an answer can be had in the form that was asked for.
+
+    Raises:
+        Failure: 406 for metadata of a list asked of an object, or the other way around; 400 for a table with something
+            else than the real server puts into one.
+    """
+    found = wanted(request, custom=kind.custom, streams=of_list)
+    if found.form is Form.METADATA and not request.flag("watch"):
+        asked = next(named["as"] for media, named in _clauses(request) if named.get("as") in _METADATA)
+        if (asked == "PartialObjectMetadataList") is not of_list:
+            package = "unstructured" if kind.custom else kind.resource.group.partition(".")[0] or "core"
+            name = "Unstructured" if kind.custom else kind.resource.kind
+            shown = f"is a list (*{package}.{name}List)" if of_list else f"is not a list (*{package}.{name})"
+            says = f"you requested {asked}, but the requested object {shown}"
+            raise Failure(406, "NotAcceptable", says)
+    include = request.get("includeObject")
+    if found.form is Form.TABLE and include not in ("", "None", "Metadata", "Object"):
+        shown = "includeObject: Invalid value: " + go_value(include)
+        says = f"Unable to convert to Table as requested: {shown}: must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(says)
+
+
+_METADATA: Final = ("PartialObjectMetadata", "PartialObjectMetadataList")
 
 
 def body(request: HttpRequest, *, custom: bool) -> Any:

@@ -150,6 +150,11 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "leasecandidates.coordination.k8s.io": _paths("spec.leaseName"),
 }
 
+_ZEROS: Final = {
+    **dict.fromkeys(("spec.hostNetwork", "spec.unschedulable"), "false"),
+    **dict.fromkeys(("status.replicas", "status.successful"), "0"),
+}
+
 _PARTICULAR: Final[Mapping[str, Mapping[str, Any]]] = {
     "namespaces": {"mark": rules.mark_namespace, "remains": rules.namespace_remains},
     "pods": {"grace": pods.grace},
@@ -249,6 +254,7 @@ def _strategy(name: str, entry: Document) -> Strategy:
         create_on_update=name in _CREATED_BY_UPDATE,
         name_rule=_NAMES.get(name, names.subdomain),
         fields=_FIELDS.get(name, {}),
+        zeros=_ZEROS,
         returns_deleted=name in _SHOWN_WHEN_DELETED,
         strategic=True,
         scale=_REPLICAS if "scale" in subresources else None,

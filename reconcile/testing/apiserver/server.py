@@ -316,6 +316,7 @@ class ApiServer:
     async def _read(self, call: Call, request: HttpRequest) -> Answer:
         kind, info = call.kind, call.info
         form = content.form(request, custom=kind.custom, streams=not info.name)
+        content.check_form(request, kind, of_list=not info.name)
         if info.verb == "get":
             await self._reach(parse_version(request.get("resourceVersion"), of_list=False))
             if info.subresource == "log":

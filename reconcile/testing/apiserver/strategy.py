@@ -47,6 +47,8 @@ class Strategy:
     name_rule: names.NameRule = names.subdomain
     fields: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     """Field selectors besides those of the metadata: name to the path of its value."""
+    zeros: Mapping[str, str] = attrs.field(factory=dict)
+    """What such a field is where the object has none, if not ""."""
     returns_deleted: bool = False
     """Whether a deletion answers with the object, not with a Status."""
     grace: Callable[[Document, int | None], int] | None = None
@@ -178,12 +180,16 @@ class Kind:
 
     def selectable(self, document: Document) -> dict[str, str]:
         """The values that field selectors may ask for, besides name and namespace."""
-        return {name: _text(document, path) for name, path in self.strategy.fields.items()}
+        return self._selectable(document, self.strategy.fields)
 
     def selectable_as_kept(self, document: Document) -> dict[str, str]:
         """The same for a document as it is stored."""
         paths = self.strategy.fields if self.family is None else self.family.fields[self.family.storage]
-        return {name: _text(document, path) for name, path in paths.items()}
+        return self._selectable(document, paths)
+
+    def _selectable(self, document: Document, paths: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+        zeros = self.strategy.zeros
+        return {name: _text(document, path) or zeros.get(name, "") for name, path in paths.items()}
 
 
 def _text(document: Any, path: tuple[str, ...]) -> str:

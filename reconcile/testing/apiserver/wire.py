@@ -169,7 +169,25 @@ def _plan(name: str) -> tuple[tuple[str, str, str, str], ...]:
     return tuple(found)
 
 
+@functools.cache
+def _written(name: str) -> tuple[tuple[str, str, Any], ...]:
+    """Fields that Go keeps by value, and writes even when they are empty: name, name in JSON, empty value."""
+    from reconcile.testing.apiserver import published
+
+    facts = published.definitions().get(definition_of(name), {}).get("x-go", {})
+    descriptor = _pool().FindMessageTypeByName(name)
+    kept = set(facts.get("omits", ()))
+    return tuple(
+        (field.name, field.json_name, field.default_value)
+        for field in descriptor.fields
+        if field.json_name in kept and field.message_type is None and not field.is_repeated
+    )
+
+
 def _write(message: Any, document: Document) -> None:
+    for name, told, empty in _written(message.DESCRIPTOR.full_name):
+        if told not in document:
+            setattr(message, name, empty)
     for name, told, form, held in _plan(message.DESCRIPTOR.full_name):
         if form == "inline":
             _write(getattr(message, name), document)

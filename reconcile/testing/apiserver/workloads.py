@@ -7,7 +7,7 @@ left out stands in ``docs/testing.md``. Pure. Source: k8s.io/kubernetes, ``pkg/a
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from reconcile.testing.apiserver import names, pods, walks
+from reconcile.testing.apiserver import names, pods, policy_rules, walks
 from reconcile.testing.apiserver.admission import Write
 from reconcile.testing.apiserver.failure import Document, Fault, invalid_value, not_supported, required
 
@@ -84,8 +84,8 @@ def _selecting(write: Write, kind: str) -> Iterator[Fault]:
     selector = spec.get("selector")
     if selector is None:
         yield required("spec.selector")
-        if kind == "deployment" and spec["template"]["metadata"].get("labels"):
-            labels = spec["template"]["metadata"]["labels"]
+        if kind == "deployment":
+            labels = spec["template"]["metadata"].get("labels")
             yield invalid_value("spec.template.metadata.labels", labels, _NO_MATCH)
     else:
         yield from selector_faults(selector, "spec.selector")
@@ -345,5 +345,8 @@ RULES: Final[dict[str, Callable[[Write], Iterable[Fault]]]] = {
     "certificatesigningrequests.certificates.k8s.io": signing_request,
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": webhooks,
     "validatingwebhookconfigurations.admissionregistration.k8s.io": webhooks,
+    "validatingadmissionpolicies.admissionregistration.k8s.io": policy_rules.policy,
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": policy_rules.binding,
+    "mutatingadmissionpolicies.admissionregistration.k8s.io": policy_rules.mutating,
 }
 """By resource."""
