@@ -666,7 +666,10 @@ async def test_a_stream_that_nobody_reads_holds_its_server_back(connect: Connect
 
     async with connect(answer, stream_buffer_bytes=256 << 10) as (_, transport):
         stream = await transport.open(GET, timeout=5)
-        await asyncio.sleep(0.3)
+        before = -1
+        while before < sent:  # until it is held back, or done
+            before = sent
+            await asyncio.sleep(0.3)
         assert sent < 32 << 20  # what sockets hold by themselves, and our limit
         received = 0
         while data := await stream.read():
