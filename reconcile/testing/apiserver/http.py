@@ -6,7 +6,6 @@ connection is ``connection.py``'s.
 """
 
 import asyncio
-import email.utils
 import errno
 import logging
 import os
@@ -132,7 +131,7 @@ class Endpoint:
         """Now, as HTTP has it."""
         second = int(now())
         if self._date[0] != second:
-            self._date = second, email.utils.format_datetime(utc(), usegmt=True)
+            self._date = second, utc().strftime("%a, %d %b %Y %H:%M:%S GMT")
         return self._date[1]
 
     # -- its life --------------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ import attrs
 from reconcile.core.clock import Seconds
 from reconcile.kube.errors import ConnectionFailed, RequestTimeout
 from reconcile.kube.request import HttpRequest, HttpResponse
-from reconcile.kube.transport import Guard, Stream
 from reconcile.testing.apiserver.admission import User
 
 if TYPE_CHECKING:
+    from reconcile.kube.transport import Guard, Stream
     from reconcile.testing.apiserver.server import ApiServer
     from reconcile.testing.apiserver.watching import Watcher
 
@@ -60,7 +60,7 @@ class MemoryTransport:
     """Whether the server's faults strike here."""
     _closed: bool = attrs.field(default=False, init=False)
 
-    async def call(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> HttpResponse:
+    async def call(self, request: HttpRequest, *, timeout: Seconds, guard: "Guard | None" = None) -> HttpResponse:
         """Answer a request; a watch is read to its end."""
         try:
             with anyio.fail_after(timeout):
@@ -72,7 +72,7 @@ class MemoryTransport:
             raise RequestTimeout("no answer in time", sent=True) from error
         return HttpResponse(stream.status, stream.headers, b"".join(chunks))
 
-    async def open(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> Stream:
+    async def open(self, request: HttpRequest, *, timeout: Seconds, guard: "Guard | None" = None) -> "Stream":
         """Answer a request; a watch is there to be read."""
         if self._closed:
             raise ConnectionFailed("the transport is closed", sent=False)
