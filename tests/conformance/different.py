@@ -20,16 +20,8 @@ UNDER_WORK: Final = frozenset(
         "definitions: judged: an empty one",
         "definitions: short names and categories",
         "discovery: the version of the server",
-        "errors: a deployment against its rules",
-        "lists: a custom object refuses protobuf",
-        "lists: a form nobody has",
-        "lists: a table with something else",
-        "lists: the form of a list asked of an object",
-        "lists: the form of an object asked of a list",
         "patches: merge: another custom kind",
         "patches: strategic of a pod: an order",
-        "selectors: fields of a pod: spec.hostNetwork=false",
-        "watches: yaml is no stream",
     }
 )
 """What is going to be the same, and may be so already."""
