@@ -5,6 +5,7 @@ from typing import Final
 
 DIFFERENT: Final[Mapping[str, str]] = {
     "discovery: the version of the server": "it says that it is not the real one",
+    "patches: a deployment whose template deserves a warning": "what is legal and unwise in a pod is not warned of",
     "patches: strategic of a pod: an order": "what may not change in a pod is named, its Go structs are not shown",
 }
 DIFFERENT_OVER_HTTP: Final[Mapping[str, str]] = {
@@ -20,6 +21,7 @@ UNDER_WORK: Final = frozenset(
         "definitions: judged: an empty one",
         "definitions: short names and categories",
         "discovery: the version of the server",
+        "patches: a deployment whose template deserves a warning",
         "patches: merge: another custom kind",
         "patches: strategic of a pod: an order",
     }

@@ -204,7 +204,10 @@ def _of_deployments(draw: st.DrawFn) -> list[Step]:
             },
         )
     )
-    body = _deployment(name, draw(_containers), more, draw(histories.text_maps))
+    containers = draw(_containers)
+    for other in containers[1:]:
+        other.pop("ports", None)  # of a port that two of them have the real server warns
+    body = _deployment(name, containers, more, draw(histories.text_maps))
     patched = [
         draw(st.sampled_from([one, {"name": one["name"], "$patch": "delete"}]))
         for one in body["spec"]["template"]["spec"]["containers"]

@@ -6,9 +6,10 @@ Source of the rules: structured-merge-diff, ``merge/update.go``, and the chain o
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import attrs
+import orjson
 
 from reconcile.testing.apiserver import fields as fieldsets
 from reconcile.testing.apiserver import fitting, walks
@@ -40,6 +41,9 @@ _NEVER_OWNED = fieldsets.of_paths(
         )
     ),
 )
+KUBECTL: Final = "kubectl"
+"""The manager of ``kubectl apply --server-side``."""
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _SELF = Manager("current-operation", managing.UPDATE)
 
 
@@ -117,14 +121,52 @@ def apply(writer: Writer, live: Document, config: Document, *, force: bool = Fal
         managers = managing.capped(_tracked(before, empty, live, managers))
     applier = Manager.applier(writer.name, writer.subresource)
     try:
-        merged, managers = _apply(writer, live, config, managers, applier, force)
+        try:
+            merged, managers = _apply(writer, live, config, managers, applier, force)
+        except Conflicts as conflicts:
+            rest = _after_client_side(writer, live, conflicts)
+            if rest:
+                raise Conflicts(rest) from conflicts
+            merged, managers = _apply(writer, live, config, managers, applier, True)
     except Conflicts as conflicts:
         raise conflicts.as_failure() from conflicts
+    merged = _with_last_applied(writer, merged, config)
     changed = not walks.equal(live, merged)
     managers = _without_head(managers, applier)
     if changed and applier in managers:
         managers = {**managers, applier: attrs.evolve(managers[applier], time=writer.time)}
     return _with_managers(merged if changed else live, managers)
+
+
+def _after_client_side(writer: Writer, live: Document, conflicts: Conflicts) -> list[tuple[Manager, Path]]:
+    """The conflicts that count: kubectl may take over what its client-side apply has set and nobody changed since."""
+    last = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
+    if writer.name != KUBECTL or not last:
+        return conflicts.conflicts
+    try:
+        applied = orjson.loads(last)
+        if applied.get("apiVersion") != writer.api_version:
+            return conflicts.conflicts
+        fitting.check(writer.schema, applied, duplicates=False)
+        allowed = walks.field_set(writer.schema, applied)
+    except (orjson.JSONDecodeError, AttributeError, walks.BadDocument):
+        return conflicts.conflicts
+    for other in compare(writer.schema, applied, live):
+        allowed = fieldsets.difference(allowed, other)
+    return [(manager, path) for manager, path in conflicts.conflicts if not fieldsets.has(allowed, path)]
+
+
+def _with_last_applied(writer: Writer, document: Document, config: Document) -> Document:
+    """kubectl's client-side apply, once it was used, is kept able to go on."""
+    metadata = document.get("metadata") or {}
+    annotations = metadata.get("annotations") or {}
+    if writer.name != KUBECTL or not annotations.get(LAST_APPLIED):
+        return document
+    own = dict(config.get("metadata") or {})
+    if LAST_APPLIED in (own.get("annotations") or {}):
+        own["annotations"] = {name: one for name, one in own["annotations"].items() if name != LAST_APPLIED}
+    text = orjson.dumps({**config, "metadata": own}, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    return {**document, "metadata": {**metadata, "annotations": {**annotations, LAST_APPLIED: text}}}
 
 
 def track(writer: Writer, live: Document | None, new: Document) -> Document:

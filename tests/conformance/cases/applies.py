@@ -1,5 +1,6 @@
 """Server-side apply: who owns what, who is in whose way, and what goes when nobody wants it any more."""
 
+import json
 from typing import Any, Final
 
 from tests.conformance.definitions import CHECK_LIST, THING_LIST
@@ -557,5 +558,43 @@ CASES += [
             },
             "me",
         ),
+    ),
+]
+_LAST: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_KUBECTL: Final = "kubectl-client-side-apply"
+
+
+def _applied(data: dict[str, str]) -> Step:
+    """A map as kubectl's client-side apply leaves it."""
+    said = f'{{"apiVersion":"v1","data":{json.dumps(data)},"kind":"ConfigMap","metadata":{{"name":"a"}}}}\n'
+    return post(MAPS, a_map("a", data, annotations={_LAST: said}), fieldManager=_KUBECTL)
+
+
+CASES += [
+    _of("after a client-side apply", _applied({"x": "1"}), _map({"x": "2"}, "kubectl"), _map({"x": "3"}, "kubectl")),
+    _of("after a client-side apply, by somebody else", _applied({"x": "1"}), _map({"x": "2"}, "me")),
+    _of(
+        "after a client-side apply and a change",
+        _applied({"x": "1", "y": "1"}),
+        merge(A, {"data": {"x": "2"}}, fieldManager="other"),
+        _map({"x": "3", "y": "3"}, "kubectl"),
+        _map({"y": "3"}, "kubectl"),
+    ),
+    _of(
+        "after a client-side apply of no JSON",
+        post(MAPS, a_map("a", {"x": "1"}, annotations={_LAST: "x"}), fieldManager=_KUBECTL),
+        _map({"x": "2"}, "kubectl"),
+    ),
+    _of(
+        "after a client-side apply of a custom object",
+        post(
+            THING_LIST,
+            a_thing(
+                "a",
+                {"text": "x"},
+                annotations={_LAST: '{"apiVersion":"shop.example.com/v1","kind":"Thing","spec":{"text":"x"}}'},
+            ),
+        ),
+        mine({"text": "y"}, "kubectl"),
     ),
 ]

@@ -278,7 +278,7 @@ CASES += [
         ),
     )
 ]
-_DEPLOYMENT: Final = {
+_DEPLOYMENT: Final[dict[str, Any]] = {
     "metadata": {"name": "a"},
     "spec": {
         "selector": {"matchLabels": {"a": "b"}},
@@ -316,4 +316,25 @@ CASES += [
         ("another strategy", {"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}}),
         ("volumes and their keys", {"spec": {"template": {"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}}}}),
     )
+]
+_PORT: Final = {"image": "i", "ports": [{"containerPort": 80}]}
+CASES += [
+    case(
+        "patches",
+        "a deployment whose template deserves a warning",
+        post(
+            DEPLOYMENTS,
+            {
+                **_DEPLOYMENT,
+                "spec": {
+                    **_DEPLOYMENT["spec"],
+                    "template": {
+                        "metadata": {"labels": {"a": "b"}},
+                        "spec": {"containers": [{"name": "c", **_PORT}, {"name": "d", **_PORT}]},
+                    },
+                },
+            },
+            pick="kind",
+        ),
+    ),
 ]
