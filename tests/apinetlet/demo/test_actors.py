@@ -35,6 +35,10 @@ class Clusters:
     async def rest(self) -> None:
         await anyio.sleep(WHILE)
 
+    def written(self) -> int:
+        """How many writes changed something so far, whoever sent them."""
+        return sum(len(server.writes()) for server in (self.world.source, self.world.apinet))
+
     def daemon(self) -> Manager:
         generation = self.world.generation
         return assemble(
@@ -422,6 +426,9 @@ async def test_beside_the_daemon_everything_works_and_nothing_is_left_behind(
         assert {one["ip"] for one in routing["destinations"]} == {"10.0.0.0", "10.0.0.1"}
         [table] = world.there("nattables").values()
         assert [one["ip"] for ip in table["ips"] for one in ip["sections"]] == nics["plain"]["status"]["ips"]
+        written = world.written()
+        await world.rest()
+        assert world.written() == written, "somebody still writes"
         for plural, names in (
             ("networkinterfaces", ("public", "plain")),
             ("loadbalancers", ("lb",)),
