@@ -234,6 +234,9 @@ def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
 
 def _openapi(request: HttpRequest, page: list[str], kinds: list[Kind]) -> OwnPage:
     """A page of OpenAPI, or its address if the one that was asked for is that of another state of it."""
+    accepted = request.headers.get("accept") or "*/*"
+    if not any(media in accepted for media in ("application/json", "*/*", "application/*")):
+        raise not_implemented(f"OpenAPI documents in {accepted}")
     if page == ["v3"]:
         return OwnPage(publishing.index(kinds), "text/plain; charset=utf-8")
     if page == ["v2"]:
