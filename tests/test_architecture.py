@@ -43,7 +43,7 @@ ALLOWED = {
 KEEPERS = {
     "kubernetes_asyncio": {"reconcile/kube/compat.py"},
     "tenacity": {"reconcile/kube/retry.py"},
-    "aiohttp": {"reconcile/kube/session.py", "reconcile/manager/web.py", "reconcile/testing/apiserver/http.py"},
+    "aiohttp": {"reconcile/kube/session.py", "reconcile/manager/web.py", "reconcile/testing/apiserver/calling.py"},
 }
 LOADED_ON_USE = {"aiohttp", "kubernetes_asyncio"}
 
@@ -68,7 +68,8 @@ PURE = {
         "steps.py reflector.py",
         "reconcile/controller": "predicate.py handler.py cause.py outcome.py selftrigger.py history.py",
         "reconcile/manager": "lease.py rbac.py tables.py",
-        "reconcile/testing/apiserver": "storage.py routes.py schema.py apply.py strategy.py gc.py",
+        "reconcile/testing/apiserver": "storage.py routes.py schema.py apply.py strategy.py gc.py messages.py "
+        "tokens.py impersonation.py flags.py",
         "apinetlet": "names.py origin.py claims.py predicates.py flags.py settings.py translate/ api/ demo/table.py "
         "demo/checks.py demo/source.py demo/networkids.py demo/addresses.py demo/claims.py demo/actors/slots.py",
     }.items()
