@@ -85,7 +85,7 @@ def copy_code(folder: Path) -> Path:
     return folder
 
 
-def run(folder: Path, tests: tuple[str, ...]) -> list[Told]:
+def run(folder: Path, tests: tuple[str, ...], *, limit: Seconds = LIMIT) -> list[Told]:
     """Run the tests on the code in ``folder``, and tell every phase of each.
 
     Raises:
@@ -100,11 +100,11 @@ def run(folder: Path, tests: tuple[str, ...]) -> list[Told]:
             env={**kept, "PYTHONPATH": str(folder)},
             capture_output=True,
             text=True,
-            timeout=LIMIT,
+            timeout=limit,
             check=False,
         )
     except subprocess.TimeoutExpired as expired:
-        raise AssertionError(f"no end within {LIMIT:g} s: {' '.join(tests)}") from expired
+        raise AssertionError(f"no end within {limit:g} s: {' '.join(tests)}") from expired
     said = done.stdout + done.stderr
     *_, last = done.stdout.splitlines() or [""]
     assert last.startswith("{"), f"the tests could not be run:\n{said}"
