@@ -6,7 +6,7 @@ import pytest
 
 from reconcile.testing.apiserver import ADMIN, ApiServer, Rules, Settings, User
 from reconcile.testing.apiserver.rbac import Rbac
-from tests.testing import stories_definitions, stories_kinds, stories_rights, stories_rules
+from tests.testing import stories_definitions, stories_kinds, stories_policies, stories_rights, stories_rules
 from tests.testing.callers import Api
 from tests.testing.stories import Story, named, recorded, tell
 
@@ -15,6 +15,7 @@ BOOKS: Final = {
     "kinds": named(stories_kinds.stories()),
     "rules": named(stories_rules.stories()),
     "rights": named(stories_rights.stories()),
+    "policies": named(stories_policies.stories()),
 }
 CASES: Final = [
     pytest.param(book, story, id=f"{book}: {name}") for book in BOOKS for name, story in BOOKS[book].items()

@@ -123,8 +123,7 @@ def met(environment: Environment, conditions: list[Document], variables: Mapping
 
 def lazily(environment: Environment, texts: list[Document], variables: dict[str, Any]) -> None:
     """Add the ``variables`` of a policy, each worked out when it is first used; it may use those before it."""
-    found: dict[str, Any] = {}
-    variables["variables"] = _LazyMap(found)
+    found = variables["variables"] = _LazyMap()
     for one in texts:
         found[one["name"]] = Lazy(functools.partial(_worked_out, environment, one["expression"], variables))
 

@@ -258,6 +258,7 @@ def _optional(type_: dict[str, Any]) -> dict[str, Any]:
 _PROBLEM: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
 _STRUCT: Final = re.compile(r" not found in struct '[^']*'")
 _SCALAR: Final = re.compile(r"expression of type '([^']*)' cannot be the operand of a select operation")
+_UNDECLARED: Final = re.compile(r"undeclared reference to '(\w+)((?:\.\w+)*)\.\w+'")
 _OVERLOAD: Final = re.compile(r"found no matching overload for '([^']+)' applied to '\(([^']*)\)'")
 
 
@@ -276,9 +277,13 @@ def _place(problem: str) -> tuple[int, int]:
 def _reworded(problem: str, text: str) -> str:
     head, newline, rest = problem.partition("\n")
     head = _SCALAR.sub(r"type '\1' does not support field selection", _STRUCT.sub("", head))
-    found = _OVERLOAD.search(head)
-    if found is not None:
-        line, column = _place(problem)
+    line, column = _place(problem)
+    if (found := _UNDECLARED.search(head)) is not None:
+        # the first part of a dotted name is what is not there
+        start = column - len(found[1]) - len(found[2])
+        position = len("\n".join(text.split("\n")[: line - 1])) + (line > 1) + start - 1
+        return _at(position, f"undeclared reference to '{found[1]}' (in container '')", text)
+    if (found := _OVERLOAD.search(head)) is not None:
         before = text.split("\n")[line - 1][: column - 1]
         types = found[2].replace("null_type", "null")
         if before.endswith(f".{found[1]}"):
