@@ -20,10 +20,7 @@ UNDER_WORK: Final = frozenset(
         "definitions: embedded objects",
         "definitions: judged: an empty one",
         "definitions: short names and categories",
-        "discovery: the version of the server",
-        "patches: a deployment whose template deserves a warning",
         "patches: merge: another custom kind",
-        "patches: strategic of a pod: an order",
     }
 )
 """What is going to be the same, and may be so already."""

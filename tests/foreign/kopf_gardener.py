@@ -34,9 +34,7 @@ async def close(memo: Any, **_: Any) -> None:
 @kopf.on.create(GROUP, VERSION, PLURAL)
 @kopf.on.update(GROUP, VERSION, PLURAL, field="spec")
 @kopf.on.resume(GROUP, VERSION, PLURAL)
-async def tend(
-    name: str, namespace: str | None, uid: str, spec: kopf.Spec, patch: kopf.Patch, memo: Any, **_: Any
-) -> None:
+async def tend(name: str, namespace: Any, uid: str, spec: kopf.Spec, patch: kopf.Patch, memo: Any, **_: Any) -> None:
     plants = list(spec.get("plants", ()))
     owner = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Garden", "name": name, "uid": uid}
     await _keep(memo.api, namespace, f"garden-{name}", dict.fromkeys(plants, "planted"), [owner])
@@ -44,11 +42,11 @@ async def tend(
 
 
 @kopf.on.delete(GROUP, VERSION, PLURAL)
-async def remember(name: str, namespace: str | None, spec: kopf.Spec, memo: Any, **_: Any) -> None:
+async def remember(name: str, namespace: Any, spec: kopf.Spec, memo: Any, **_: Any) -> None:
     await _keep(memo.api, namespace, f"epitaph-{name}", {"plants": str(len(spec.get("plants", ())))}, [])
 
 
-async def _keep(api: Any, namespace: str | None, name: str, data: dict[str, str], owners: list[Any]) -> None:
+async def _keep(api: Any, namespace: Any, name: str, data: dict[str, str], owners: list[Any]) -> None:
     maps = client.CoreV1Api(api)
     body: Any = {"metadata": {"name": name, "ownerReferences": owners}, "data": data}
     try:

@@ -186,6 +186,7 @@ func subresources(ctx context.Context, namespace string, direct client.Client) {
 	garden := newGarden()
 	garden.SetNamespace(namespace)
 	garden.SetName("scaled")
+	must(unstructured.SetNestedMap(garden.Object, map[string]any{}, "spec"), "a spec")
 	must(direct.Create(ctx, garden), "create another garden")
 	its := &unstructured.Unstructured{}
 	its.SetAPIVersion("autoscaling/v1")
