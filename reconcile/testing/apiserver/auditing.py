@@ -90,10 +90,13 @@ def _metadata(body: bytes) -> Document:
 
 def _status(response: HttpResponse) -> Document:
     found: Any = {}
-    if response.status >= 400 and response.headers.get("content-type") == "application/json":
+    if response.body.startswith(_STATUS):
         found = orjson.loads(response.body)
     kept = {name: found[name] for name in ("status", "message", "reason", "details") if found.get(name)}
     return {"metadata": {}, **kept, "code": response.status}
+
+
+_STATUS: Final = b'{"kind":"Status"'
 
 
 def _time(moment: dt.datetime) -> str:
