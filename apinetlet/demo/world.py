@@ -39,6 +39,8 @@ class World:
     """The public ones, of which the api-net cluster hands out addresses."""
     garbage_collection: bool = True
     """Whether either cluster deletes what has lost its owners."""
+    shared: bool = False
+    """Whether one server is both clusters."""
     source: ApiServer = field(init=False)
     apinet: ApiServer = field(init=False)
     kinds: Kinds = field(init=False)
@@ -52,18 +54,20 @@ class World:
         self.kinds = Kinds.of(self.generation)
         # two servers draw from two streams, so that no uid of one is a uid of the other
         settings = ServerSettings(garbage_collection=self.garbage_collection, audit=_AUDIT)
-        sources = source_kinds(self.generation)
-        self.source = ApiServer(sources, rng=random.Random(f"source {self.seed}"), settings=settings)
         rng = random.Random(f"apinet {self.seed}")
-        supply = Supply(highest_id=self.highest_id, prefixes=self.prefixes)
-        targets = apinet.kinds(self.generation, rng, supply)
-        self.apinet = ApiServer(targets, rng=rng, settings=settings)
+        sources = source_kinds(self.generation)
+        targets = apinet.kinds(self.generation, rng, Supply(highest_id=self.highest_id, prefixes=self.prefixes))
+        if self.shared:
+            self.source = self.apinet = ApiServer((*sources, *targets), rng=rng, settings=settings)
+        else:
+            self.source = ApiServer(sources, rng=random.Random(f"source {self.seed}"), settings=settings)
+            self.apinet = ApiServer(targets, rng=rng, settings=settings)
         self.at_source = {kind.resource.plural: kind.resource for kind in sources}
         self.at_apinet = {kind.resource.plural: kind.resource for kind in targets}
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self.source)
-        await self._stack.enter_async_context(self.apinet)
+        for server in self.servers:
+            await self._stack.enter_async_context(server)
         await self.apinet.client().create(NAMESPACE, {"metadata": {"name": TARGET_NAMESPACE}})
         return self
 
@@ -71,6 +75,11 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def servers(self) -> tuple[ApiServer, ...]:
+        """Both, or the one that is both."""
+        return (self.source,) if self.shared else (self.source, self.apinet)
 
     def staff(self, *names: str, pace: Seconds = 0.1) -> Manager:
         """Those who work in both clusters besides the daemon, or some of them; enter it and they do."""
@@ -140,6 +149,6 @@ class World:
         """What the daemon wrote to both sides, Events and Leases apart."""
         return sum(
             one.user_agent == DAEMON and not one.resource.startswith(("events", "leases"))
-            for server in (self.source, self.apinet)
+            for server in self.servers
             for one in server.writes()
         )

@@ -14,14 +14,16 @@ import pytest
 from rich.console import Console
 
 from apinetlet.api import ONMETAL, Generation
+from apinetlet.app import assemble
 from apinetlet.demo import show, story
 from apinetlet.demo.main import DemoSettings
 from apinetlet.demo.ports import served
 from apinetlet.demo.show import Show
 from apinetlet.demo.story import STORY, Step
 from apinetlet.demo.table import ROWS, Scene, picture
-from apinetlet.demo.world import TARGET_NAMESPACE, World
+from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.flags import FlagError
+from apinetlet.settings import Settings
 from reconcile import Object
 
 
@@ -42,6 +44,16 @@ async def test_the_story_is_told_once_and_every_goal_is_reached(generation: Gene
     told = printed(console)
     assert all(step.title in told for step in STORY)
     assert "Done: every goal reached" in told.replace("\x1b[32m", "").replace("\x1b[0m", "")
+
+
+async def test_the_story_comes_to_its_goals_where_one_server_is_both_clusters(generation: Generation) -> None:
+    async with World(generation, shared=True) as world, world.staff():
+        source, target = (
+            server.client(user_agent=DAEMON, field_manager=generation.field_manager)
+            for server in (world.source, world.apinet)
+        )
+        async with assemble(Settings(api_net_namespace=TARGET_NAMESPACE), generation, source, target):
+            assert await Show(world, a_console(), None).tell(once=True) == 0
 
 
 async def test_some_of_each_kind_are_made_and_taken_away_at_once(generation: Generation) -> None:
