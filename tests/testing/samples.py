@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from tests.testing.callers import MERGE, STRATEGIC
+
 Json = dict[str, Any]
 
 
@@ -482,3 +484,105 @@ REFUSED: Final[dict[str, list[Json]]] = {
     ],
 }
 """What no server takes, by resource; all in a namespace."""
+
+
+CHANGES: Final[list[tuple[str, str, str, Json]]] = [
+    ("services", "sample", MERGE, {"spec": {"type": "NodePort"}}),
+    ("services", "sample", MERGE, {"spec": {"type": "ClusterIP"}}),
+    ("services", "sample", MERGE, {"spec": {"type": "LoadBalancer"}}),
+    ("services", "sample", MERGE, {"spec": {"type": "ExternalName", "externalName": "a.b"}}),
+    ("services", "sample", MERGE, {"spec": {"type": "ClusterIP", "externalName": None}}),
+    ("services", "sample", MERGE, {"spec": {"clusterIP": "10.0.0.99"}}),
+    ("services", "sample", MERGE, {"spec": {"sessionAffinity": "ClientIP"}}),
+    ("services", "sample", STRATEGIC, {"spec": {"ports": [{"port": 443, "name": "b"}]}}),
+    ("services", "headless", MERGE, {"spec": {"clusterIP": None}}),
+    ("services", "node", MERGE, {"spec": {"ports": [{"port": 81}]}}),
+    ("services", "lb", MERGE, {"spec": {"externalTrafficPolicy": "Local"}}),
+    ("services", "lb/status", MERGE, {"status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}}),
+    ("pods", "small", MERGE, {"spec": {"activeDeadlineSeconds": 5}}),
+    ("pods", "small", STRATEGIC, {"spec": {"containers": [{"name": "a", "image": "c:d"}]}}),
+    ("pods", "small", MERGE, {"metadata": {"labels": {"x": "y"}}}),
+    (
+        "pods",
+        "small/status",
+        MERGE,
+        {
+            "status": {
+                "phase": "Running",
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "containerStatuses": [
+                    {
+                        "name": "a",
+                        "ready": True,
+                        "restartCount": 2,
+                        "image": "a",
+                        "imageID": "x",
+                        "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+                    }
+                ],
+            }
+        },
+    ),
+    ("deployments.apps", "sample", MERGE, {"spec": {"replicas": 4}}),
+    ("deployments.apps", "sample", MERGE, {"metadata": {"annotations": {"a": "b"}}}),
+    ("deployments.apps", "sample", MERGE, {"spec": {"selector": {"matchLabels": {"x": "y"}}}}),
+    ("deployments.apps", "sample", MERGE, {"spec": {"strategy": {"type": "Recreate"}}}),
+    ("deployments.apps", "sample", MERGE, {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}),
+    (
+        "deployments.apps",
+        "sample",
+        STRATEGIC,
+        {"spec": {"template": {"spec": {"containers": [{"name": "web", "env": [{"name": "Z", "value": "1"}]}]}}}},
+    ),
+    (
+        "deployments.apps",
+        "sample",
+        STRATEGIC,
+        {"spec": {"template": {"spec": {"containers": [{"name": "side", "$patch": "delete"}]}}}},
+    ),
+    ("deployments.apps", "sample/scale", MERGE, {"spec": {"replicas": 7}}),
+    ("deployments.apps", "sample/status", MERGE, {"status": {"replicas": 1, "readyReplicas": 2}}),
+    (
+        "daemonsets.apps",
+        "sample",
+        STRATEGIC,
+        {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b:c"}]}}}},
+    ),
+    ("statefulsets.apps", "sample", MERGE, {"spec": {"serviceName": "x"}}),
+    ("statefulsets.apps", "sample", MERGE, {"spec": {"replicas": 3}}),
+    ("jobs.batch", "sample", MERGE, {"spec": {"completions": 5}}),
+    ("jobs.batch", "many", MERGE, {"spec": {"suspend": False}}),
+    ("replicasets.apps", "sample", MERGE, {"spec": {"replicas": 0}}),
+    ("persistentvolumeclaims", "sample", MERGE, {"spec": {"accessModes": ["ReadWriteMany"]}}),
+    (
+        "persistentvolumeclaims",
+        "sample/status",
+        MERGE,
+        {"status": {"phase": "Bound", "capacity": {"storage": "1024Mi"}}},
+    ),
+    ("roles.rbac.authorization.k8s.io", "sample", MERGE, {"rules": []}),
+    ("rolebindings.rbac.authorization.k8s.io", "sample", MERGE, {"roleRef": {"name": "other"}}),
+    ("rolebindings.rbac.authorization.k8s.io", "sample", MERGE, {"subjects": []}),
+    ("networkpolicies.networking.k8s.io", "in", MERGE, {"spec": {"egress": [{}]}}),
+    (
+        "ingresses.networking.k8s.io",
+        "sample/status",
+        MERGE,
+        {"status": {"loadBalancer": {"ingress": [{"ip": "1.1.1.1"}]}}},
+    ),
+    ("poddisruptionbudgets.policy", "sample", MERGE, {"spec": {"minAvailable": "50%"}}),
+    ("horizontalpodautoscalers.autoscaling/v2", "sample", MERGE, {"spec": {"minReplicas": 2}}),
+    ("cronjobs.batch", "sample", MERGE, {"spec": {"suspend": True}}),
+    ("endpointslices.discovery.k8s.io", "sample", MERGE, {"ports": []}),
+    ("leases.coordination.k8s.io", "sample", MERGE, {"spec": {"holderIdentity": "me"}}),
+    ("resourcequotas", "sample/status", MERGE, {"status": {"used": {"pods": "1"}}}),
+    ("replicationcontrollers", "sample/scale", MERGE, {"spec": {"replicas": 2}}),
+    ("endpoints", "sample", MERGE, {"subsets": []}),
+    ("controllerrevisions.apps", "sample", MERGE, {"data": {"x": 1}}),
+    ("secrets", "sample", MERGE, {"type": "other"}),
+    ("configmaps", "sample", MERGE, {"immutable": True}),
+    ("configmaps", "sample", MERGE, {"data": {"z": "z"}}),
+    ("serviceaccounts", "sample", MERGE, {"secrets": None}),
+    ("limitranges", "sample", MERGE, {"spec": {"limits": []}}),
+]
+"""What users change in the samples: resource, name and subresource, media type, patch; in this order."""

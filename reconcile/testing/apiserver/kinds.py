@@ -13,7 +13,18 @@ from typing import Any, Final
 import attrs
 
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import beginnings, defaults, names, pods, published, rules, services, twins, workloads
+from reconcile.testing.apiserver import (
+    access,
+    beginnings,
+    defaults,
+    names,
+    pods,
+    published,
+    rules,
+    services,
+    twins,
+    workloads,
+)
 from reconcile.testing.apiserver.crds import CRD_KIND
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.scaling import ScalePaths
@@ -238,7 +249,7 @@ def _hooks(resource: Resource[Any]) -> Hooks:
     return Hooks(
         default=defaults.of(resource),
         allocate=_BEGINNINGS.get(resource.name),
-        validate=workloads.RULES.get(resource.name),
+        validate=workloads.RULES.get(resource.name) or access.RULES.get(resource.name),
     )
 
 

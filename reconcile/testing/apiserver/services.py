@@ -48,6 +48,7 @@ def allocate(write: Write) -> None:
         _inherit(spec, old["spec"])
         _drop(new, old["spec"])
     if spec["type"] == "ExternalName":
+        spec.pop("internalTrafficPolicy", None)
         return
     _choose_families(new, old)
     others = [one["spec"] for one in write.world.list(kinds.SERVICE) if not _same(one, new)]
@@ -63,18 +64,15 @@ def _same(left: Document, right: Document) -> bool:
 def _inherit(spec: Document, before: Document) -> None:
     """What a client left out of an update, it did not mean to give back."""
     if spec["type"] != "ExternalName" and before["type"] != "ExternalName":
-        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            for name in ("clusterIP", "clusterIPs"):
-                if name in before:
-                    spec[name] = before[name]
-        elif not spec.get("clusterIPs"):
-            same = spec["clusterIP"] == before.get("clusterIP")
+        if not spec.get("clusterIP") and "clusterIP" in before:
+            spec["clusterIP"] = before["clusterIP"]
+        if not spec.get("clusterIPs"):
+            same = spec.get("clusterIP") == before.get("clusterIP")
             spec["clusterIPs"] = before["clusterIPs"] if same else [spec["clusterIP"]]
         elif spec.get("clusterIP") != before.get("clusterIP") and spec["clusterIPs"] == before.get("clusterIPs"):
-            if spec.get("clusterIP"):
-                spec["clusterIPs"] = [spec["clusterIP"]]
-            else:
-                del spec["clusterIPs"]
+            spec["clusterIPs"] = [spec["clusterIP"]]
+    if _needs_health_check(before) and _needs_health_check(spec) and "healthCheckNodePort" in before:
+        spec.setdefault("healthCheckNodePort", before["healthCheckNodePort"])
     if _has_node_ports(before) and _has_node_ports(spec):
         given = {(one["protocol"], one["port"]): one.get("nodePort") for one in before.get("ports", ())}
         taken = {one.get("nodePort") for one in spec.get("ports", ())}
@@ -94,6 +92,9 @@ def _drop(new: Document, before: Document) -> None:
     if _has_node_ports(before) and not _has_node_ports(spec) and _node_ports(spec) == _node_ports(before):
         for port in spec.get("ports", ()):
             port.pop("nodePort", None)
+    port = "healthCheckNodePort"
+    if _needs_health_check(before) and not _needs_health_check(spec) and spec.get(port) == before.get(port):
+        spec.pop(port, None)
     if before["type"] == "LoadBalancer" and spec["type"] != "LoadBalancer":
         for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
             if spec.get(name) == before.get(name):
@@ -158,6 +159,10 @@ def _give_address(new: Document, old: Document | None, others: list[Document]) -
 
 def _give_ports(new: Document, others: list[Document]) -> None:
     spec = new["spec"]
+    if _needs_health_check(spec) and not spec.get("healthCheckNodePort"):
+        checked = {one.get("healthCheckNodePort") for one in others}
+        ports = {port.get("nodePort") for one in (*others, spec) for port in one.get("ports", ())}
+        spec["healthCheckNodePort"] = next(one for one in reversed(NODE_PORTS) if one not in checked | ports)
     if not _has_node_ports(spec):
         return
     taken = {
@@ -188,6 +193,10 @@ def _give_ports(new: Document, others: list[Document]) -> None:
 def _has_node_ports(spec: Document) -> bool:
     wanted = spec["type"] == "NodePort" or spec.get("allocateLoadBalancerNodePorts", True) is not False
     return spec["type"] in _WITH_NODE_PORTS and wanted
+
+
+def _needs_health_check(spec: Document) -> bool:
+    return spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
 def _node_ports(spec: Document) -> list[Any]:
