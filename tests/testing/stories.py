@@ -127,7 +127,7 @@ class Reader:
         if isinstance(value, list):
             items = [self._of(one) for one in value]
             # the order of roles is that of a map in Go
-            return sorted(items, key=str) if field == "resourceRules" else items
+            return sorted(items, key=str) if field in ("resourceRules", "nonResourceRules") else items
         if field == "resourceVersion":
             return self.names.setdefault(f"rv {value}", f"version {len(self.names)}")
         if isinstance(value, str):

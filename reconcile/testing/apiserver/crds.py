@@ -71,6 +71,7 @@ def _kind(definition: Document, version: Document, family: Family) -> Kind:
         ),
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
+        lists_as=names.get("listKind") or "",
         singular=names.get("singular") or names["kind"].lower(),
         columns=columns_of(version),
         family=family,

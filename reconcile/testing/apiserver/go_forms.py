@@ -132,8 +132,10 @@ def schema(value: Document) -> Document:
     return result
 
 
-def versions(value: list[Document], shared: frozenset[str]) -> list[Document]:
+def versions(value: list[Document], shared: frozenset[str]) -> list[Document] | None:
     """The versions of a definition without the parts that are the same for all of them."""
+    if not value:
+        return None
     parts = {
         "schema": "Schema",
         "subresources": "Subresources",

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Final
 
+import attrs
+
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.resource import Resource
 from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver import scaling
+from reconcile.testing.apiserver.apply import Writer, track
 from reconcile.testing.apiserver.apply import apply as applied
-from reconcile.testing.apiserver.apply import track
 from reconcile.testing.apiserver.failure import Document, Failure, bad_request
+from reconcile.testing.apiserver.fields import EMPTY
 from reconcile.testing.apiserver.forming import formed
 from reconcile.testing.apiserver.schema import OBJECT_META, TYPE_META, Schema
 from reconcile.testing.apiserver.session import Session
@@ -28,7 +31,7 @@ SCALE: Final = Kind(
             "status": Schema("object", fields={"replicas": _NUMBER, "selector": Schema("string")}),
         },
     ),
-    Strategy(strategic=True),
+    Strategy(strategic=True, subresources={"scale": ("spec", "metadata")}),
     blank={"spec": {}, "status": {"replicas": 0}},
     custom=False,
 )
@@ -47,7 +50,7 @@ def update(
     def changed(live: Document) -> Document:
         new = formed(SCALE, change(live))
         same_name(SCALE, key, new)
-        return track(session.writer(SCALE, manager, "scale"), live, new)
+        return track(_writer(session, manager), live, new)
 
     return _rescale(session, kind, key, changed)
 
@@ -69,8 +72,13 @@ def apply(session: Session, kind: Kind, key: ObjectKey, config: Document, manage
             "request to convert CR to an invalid group/version: autoscaling/v1"
         )
         raise Failure(500, "", why)
-    writer = session.writer(SCALE, manager, "scale")
+    writer = _writer(session, manager)
     return _rescale(session, kind, key, lambda live: applied(writer, live, config, force=force))
+
+
+def _writer(session: Session, manager: str) -> Writer:
+    # a scale is no view of an object whose other parts are reset
+    return attrs.evolve(session.writer(SCALE, manager, "scale"), excluded=EMPTY)
 
 
 def _rescale(session: Session, kind: Kind, key: ObjectKey, change: Callable[[Document], Document]) -> Result:

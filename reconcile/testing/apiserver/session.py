@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from reconcile.testing.apiserver import fitting, scaling
+from reconcile.testing.apiserver import embedded, fitting, scaling
 from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver.admission import User, World, Write, guarded
 from reconcile.testing.apiserver.admitting import Admission
@@ -173,6 +173,8 @@ class Session:
         if kind.custom:
             only = kind.strategy.subresources[subresource] if subresource else None
             faults += schema_faults(kind.schema, new, old, only=only)
+            if only is None:
+                faults += embedded.faults(kind.schema, new)
             if kind.strategy.scale is not None:
                 faults += scaling.faults(kind.strategy.scale, new, status_only=bool(subresource))
         if kind.rules is not None:

@@ -132,6 +132,8 @@ class Kind:
     singular: str = ""
     blank: Document = attrs.field(factory=dict)
     """The parts that an empty object of the kind already has: those that its Go type keeps by value."""
+    lists_as: str = ""
+    """The kind of its lists, if it is not its own with ``List``."""
     custom: bool = True
     """A custom resource: unknown fields are pruned and its schema is enforced, as for a CustomResourceDefinition."""
     rules: "Judge | None" = None
@@ -168,7 +170,7 @@ class Kind:
     @property
     def list_kind(self) -> str:
         """The kind of its lists."""
-        return f"{self.resource.kind}List"
+        return self.lists_as or f"{self.resource.kind}List"
 
     def seen(self, found: Stored) -> Stored:
         """A stored object as this version shows it."""
