@@ -12,7 +12,7 @@ import attrs
 
 from reconcile.testing.apiserver import fields as fieldsets
 from reconcile.testing.apiserver import managers as managing
-from reconcile.testing.apiserver.cells import selector_text
+from reconcile.testing.apiserver.cellparts import selector_text
 from reconcile.testing.apiserver.failure import Document, Failure, Fault, internal, invalid_value
 from reconcile.testing.apiserver.fields import MEMBER, FieldSet, of_paths
 from reconcile.testing.apiserver.gotext import go_plain

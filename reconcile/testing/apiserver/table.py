@@ -7,7 +7,7 @@ their definition. Pure. Source: k8s.io/kubernetes, ``pkg/printers``, and apiexte
 import datetime as dt
 from typing import Any, Final
 
-from reconcile.testing.apiserver import cells, published
+from reconcile.testing.apiserver import cellparts, cells, published
 from reconcile.testing.apiserver.columns import AGE, Column
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.gotext import go_plain
@@ -98,7 +98,7 @@ def _cells(kind: Kind, document: Document, now: dt.datetime) -> list[Any]:
         and resource.name not in _BARE
         and (published.columns(resource.kind, resource.group) or resource.name in cells.COLUMNS)
     ):
-        return print_(document, cells.Clock(now))
+        return print_(document, cellparts.Clock(now))
     return [name, document["metadata"].get("creationTimestamp")]
 
 
@@ -114,7 +114,7 @@ def _custom_cell(column: Column, document: Document, now: dt.datetime) -> Any:
     if column.type == "boolean":
         return value if isinstance(value, bool) else None
     if column.type == "date" and isinstance(value, str):
-        return cells.Clock(now).since(value)
+        return cellparts.Clock(now).since(value)
     return None
 
 
@@ -128,7 +128,7 @@ def _printed(value: Any) -> str:
 
 def _at(document: Any, path: str) -> Any:
     """The value at a simple path: fields, quoted ones, and places in lists."""
-    for step in cells.steps(path):
+    for step in cellparts.steps(path):
         if isinstance(step, int):
             document = document[step] if isinstance(document, list) and -len(document) <= step < len(document) else None
         else:
