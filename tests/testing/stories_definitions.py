@@ -162,7 +162,6 @@ BAD: Final[dict[str, dict[str, Any]]] = {
     ),
     "kind and list kind alike": definition(names={"kind": "Case", "plural": "cases", "listKind": "Case"}),
     "another plural": definition(names={"kind": "Case", "plural": "casings"}),
-    "no versions": definition(versions=[]),
     "bad version name": definition(versions=[version("1")]),
     "version twice": definition(versions=[version("v1"), version("v1", storage=False)]),
     "no storage version": definition(versions=[version("v1", storage=False)]),

@@ -84,7 +84,7 @@ def _spec(spec: Document, path: str, old: Document | None) -> Iterator[Fault]:
         for name in _HOISTED
         if versions and all(equal(one.get(name) or None, versions[0].get(name) or None) for one in versions)
     )
-    shown = go_forms.versions(versions, shared)
+    shown = go_forms.versions(spec.get("versions"), shared)
     for index, version in enumerate(versions):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
             yield required(f"{path}.versions[{index}].schema.openAPIV3Schema")

@@ -132,9 +132,9 @@ def schema(value: Document) -> Document:
     return result
 
 
-def versions(value: list[Document], shared: frozenset[str]) -> list[Document] | None:
+def versions(value: list[Document] | None, shared: frozenset[str]) -> list[Document] | None:
     """The versions of a definition without the parts that are the same for all of them."""
-    if not value:
+    if value is None:
         return None
     parts = {
         "schema": "Schema",
