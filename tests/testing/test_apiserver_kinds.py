@@ -145,3 +145,42 @@ async def test_an_autoscaler_is_one_in_both_of_its_versions(api: Api) -> None:
     assert (await api.merge(f"{new}/h", {"spec": {"metrics": [metric]}})).code == 200
     assert (await api.get(f"{old}/h"))["spec"]["targetCPUUtilizationPercentage"] == 60
     assert (await api.get(old))["items"][0]["spec"]["minReplicas"] == 1
+
+
+async def test_a_definition_is_published_with_its_own_words(server: ApiServer) -> None:
+    api = Api(server.transport(), "default")
+    field = {"type": "string", "description": "How it is called.", "maxLength": 5}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"title": field}}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": "Book", "plural": "books"}
+    spec = {"group": "library.example.com", "names": names, "scope": "Namespaced", "versions": [version]}
+    body = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "spec": spec}
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    before = (await api.get("/openapi/v3")).body["paths"]
+    await api.made(definitions, {**body, "metadata": {"name": "books.library.example.com"}})
+    index = (await api.get("/openapi/v3")).body["paths"]
+    assert index.keys() - before.keys() == {"apis/library.example.com/v1"}
+    page = (await api.get("/openapi/v3/apis/library.example.com/v1")).body
+    published = page["components"]["schemas"]["com.example.library.v1.Book"]
+    assert published["properties"]["spec"]["properties"]["title"] == field
+    assert published["x-kubernetes-group-version-kind"] == [
+        {"group": "library.example.com", "version": "v1", "kind": "Book"}
+    ]
+    path = "/apis/library.example.com/v1/namespaces/{namespace}/books/{name}"
+    assert {"get", "put", "patch", "delete"} <= page["paths"][path].keys()
+    old = (await api.get("/openapi/v2")).body
+    assert old["definitions"]["com.example.library.v1.Book"]["properties"]["metadata"] == {
+        "$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+    }
+
+
+async def test_a_page_of_openapi_that_is_known_is_not_sent_again(api: Api) -> None:
+    url = (await api.get("/openapi/v3")).body["paths"]["apis/batch/v1"]["serverRelativeURL"]
+    path, _, asked = url.partition("?hash=")
+    first = await api.get(path, hash=asked)
+    assert (first.code, first.headers["cache-control"]) == (200, "public, immutable")
+    etag = first.headers["etag"]
+    again = await api.transport.call(HttpRequest("GET", path, (), {"if-none-match": etag}), timeout=30)
+    assert (again.status, again.body) == (304, b"")
+    elsewhere = await api.transport.call(HttpRequest("GET", path, (("hash", "old"),), {}), timeout=30)
+    assert (elsewhere.status, elsewhere.headers["location"]) == (301, url)

@@ -32,7 +32,6 @@ _NO_RULES = frozenset(
         "items",
         "default",
         "nullable",
-        "description",
         "title",
         "example",
         "anyOf",
