@@ -206,14 +206,13 @@ async def test_a_webhook_that_does_not_answer_fails_or_is_ignored(api: Api, hook
     [
         ({"response": None}, "webhook response was absent"),
         ({"uid": "x"}, 'expected response.uid="'),
-        ({"apiVersion": "admission.k8s.io/v9"}, "expected webhook response of admission.k8s.io/v1"),
         ({"patch": "W10="}, "validating webhook may not return response.patch"),
     ],
 )
 async def test_nonsense_is_told(api: Api, hooks: Hooks, response: Document, says: str) -> None:
     def odd(review: Document) -> Document:
         body = answer(review)
-        if "apiVersion" in response or "response" in response:
+        if "response" in response:
             return {**body, **response}
         return {**body, "response": {**body["response"], **response}}
 
@@ -222,6 +221,13 @@ async def test_nonsense_is_told(api: Api, hooks: Hooks, response: Document, says
     refused = await api.post(api.maps, a_map("a"))
     assert refused.code == 500
     assert f"received invalid webhook response: {says}" in refused["message"]
+
+
+async def test_an_answer_that_is_no_review_is_told(api: Api, hooks: Hooks) -> None:
+    hooks.functions["/ask"] = lambda review: {**answer(review), "kind": "Pod"}
+    await api.made(VALIDATING, configuration("v", hook()))
+    refused = await api.post(api.maps, a_map("a"))
+    assert 'failed to call webhook: no kind "Pod" is registered' in refused["message"]
 
 
 async def test_warnings_reach_the_client(api: Api, hooks: Hooks) -> None:
