@@ -27,6 +27,7 @@ NOBODY_ELSE = Settings(garbage_collection=False, namespace_lifecycle=False)
 _TRIES: settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 )
+TOLD: list[str] = []
 Told = Callable[[Case], list[Any]]
 
 
@@ -40,7 +41,9 @@ def real() -> Iterator[Told]:
             raise
         pytest.skip(str(missing))
     with plane, start_blocking_portal() as portal:
+        before = len(TOLD)
         yield _teller(plane, portal)
+        print(f"{len(TOLD) - before} stories told to both servers")
 
 
 def _teller(plane: ControlPlane, portal: BlockingPortal) -> Told:
@@ -69,6 +72,7 @@ async def ours(case: Case) -> list[Any]:
 
 def check(case: Case, real: Told) -> None:
     lines = told_apart(real(case), run(ours(case)))
+    TOLD.append(case.name)
     asked = [f"> {one.method} {one.path} {one.body} {dict(one.query)} {one.headers}" for one in case.steps]
     assert not lines, "\n".join([*lines, *asked])
 

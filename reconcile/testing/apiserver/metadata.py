@@ -144,6 +144,8 @@ def faults(kind: Kind, document: Document, *, generic: bool = False) -> Iterator
     elif namespace:
         yield forbidden_field("metadata.namespace", "not allowed on this type")
     yield from _text_faults(metadata)
+    if generic:
+        yield from _manager_faults(metadata.get("managedFields") or [])
     finalizers = metadata.get("finalizers") or []
     yield from _finalizer_faults(finalizers)
     if not kind.custom and not kind.resource.group and kind.resource.plural != "events":

@@ -106,7 +106,7 @@ def _create(session: Session, kind: Kind, document: Document, *, generated: bool
     metadata = metas.of(document)
     if kind.strategy.generation:
         metadata["generation"] = 1
-    untidy = metas.tidy(document)
+    untidy = metas.tidy(document) and kind.custom  # protobuf has nothing to say of what is empty
     document = session.admitted(kind, "", None, document)
     session.warn_of_finalizers(kind, document, None)
     faults = [*metas.faults(kind, document), *session.faults(kind, document, None, "")]
@@ -239,7 +239,7 @@ def _update(session: Session, kind: Kind, found: Stored, old: Document, new: Doc
     if strategy.generation and not subresource and parts.differs(old, new, strategy.generation):
         metadata["generation"] += 1
     metas.keep(new, old)
-    untidy = metas.tidy(new)
+    untidy = metas.tidy(new) and kind.custom
     new = session.admitted(kind, subresource, old, new)
     session.warn_of_finalizers(kind, new, old)
     faults = [*metas.faults(kind, new, generic=True), *(twice := list(metas.update_faults(new, old))), *twice]

@@ -14,6 +14,7 @@ from tests.conformance.steps import (
     Case,
     Live,
     Step,
+    apply,
     case,
     delete,
     get,
@@ -21,6 +22,7 @@ from tests.conformance.steps import (
     merge,
     post,
     put,
+    strategic,
 )
 from tests.testing.callers import a_map, a_thing
 
@@ -386,4 +388,28 @@ CASES += [
         merge(f"{DEPLOYMENTS}/a", {"spec": {"replicas": 3}}, pick="metadata.generation,spec.replicas"),
         merge(f"{DEPLOYMENTS}/a/status", {"status": {"observedGeneration": 2}}, pick="metadata.generation,status"),
     )
+]
+_EMPTY: Final[dict[str, Any]] = {"labels": {}, "annotations": {}}
+CASES += [
+    _of(
+        "empty metadata of a map is no change",
+        apply(A, {**a_map("a", {}), "metadata": {"name": "a", **_EMPTY}}, "me"),
+        merge(A, {"data": {}}),
+        merge(A, {"metadata": _EMPTY}),
+        strategic(A, {"metadata": _EMPTY}),
+        put(A, Live(0, {"metadata": _EMPTY})),
+    ),
+    _of(
+        "empty metadata of a created map is no change",
+        post(MAPS, a_map("a", {}, **_EMPTY)),
+        merge(A, {"data": {}}),
+        put(A, Live(0, {"metadata": _EMPTY})),
+    ),
+    _of(
+        "empty metadata of a custom object is one",
+        apply(THING, {**a_thing("a", {}), "metadata": {"name": "a", **_EMPTY}}, "me"),
+        merge(THING, {"spec": {}}),
+        merge(THING, {"metadata": _EMPTY}),
+        merge(THING, {"spec": {}}),
+    ),
 ]
