@@ -20,7 +20,7 @@ from pathlib import Path
 import anyio
 from attrs import frozen
 
-from apinetlet.api import ONMETAL
+from apinetlet.api import IRONCORE
 from apinetlet.app import assemble
 from apinetlet.demo.ports import served
 from apinetlet.demo.story import all_agree, attach, delete_all, nothing_left
@@ -97,7 +97,7 @@ async def declare(world: World, networks: int, vips: int, balancers: int, gatewa
 
 async def whole_world(networks: int, vips: int, balancers: int, gateways: int, nics: int) -> AsyncIterator[Figure]:
     count = networks + vips + balancers + gateways + nics
-    async with World(ONMETAL, prefixes=WIDE) as world:
+    async with World(IRONCORE, prefixes=WIDE) as world:
         async with a_daemon(world), world.staff(pace=0.0):
             began, cpu = time.perf_counter(), time.process_time()
             await declare(world, networks, vips, balancers, gateways, nics)
@@ -145,7 +145,7 @@ async def growth(sizes: Iterable[int]) -> AsyncIterator[Figure]:
     each: list[float] = []
     for size in sizes:
         fifth = size // 5
-        async with World(ONMETAL, prefixes=WIDE) as world, a_daemon(world) as daemon, world.staff(pace=0.0):
+        async with World(IRONCORE, prefixes=WIDE) as world, a_daemon(world) as daemon, world.staff(pace=0.0):
             began = time.process_time()
             await declare(world, fifth, fifth, fifth, fifth, fifth)
             await idle(daemon)
@@ -162,7 +162,7 @@ async def growth(sizes: Iterable[int]) -> AsyncIterator[Figure]:
 
 async def serve(count: int) -> None:
     """A world of so many networks and virtual IPs each, with their counterparts, on two ports. Ends when killed."""
-    async with World(ONMETAL, prefixes=WIDE) as world:
+    async with World(IRONCORE, prefixes=WIDE) as world:
         async with a_daemon(world) as daemon:
             await declare(world, count, count, 0, 0, 0)
             await idle(daemon)
@@ -178,7 +178,7 @@ def memory(objects: int) -> Iterable[Figure]:
         assert server.stdout is not None
         source, apinet = server.stdout.readline().split()
         arguments = [f"--kubeconfig={source}", f"--api-net-kubeconfig={apinet}"]
-        arguments += [f"--api-net-namespace={TARGET_NAMESPACE}", "--generation=onmetal", "--metrics-bind-address=0"]
+        arguments += [f"--api-net-namespace={TARGET_NAMESPACE}", "--generation=ironcore", "--metrics-bind-address=0"]
         daemon = subprocess.Popen([Path(sys.executable).with_name("apinetlet"), *arguments], stderr=subprocess.DEVNULL)
         try:
             cpu = -1.0
