@@ -184,3 +184,20 @@ async def test_a_page_of_openapi_that_is_known_is_not_sent_again(api: Api) -> No
     assert (again.status, again.body) == (304, b"")
     elsewhere = await api.transport.call(HttpRequest("GET", path, (("hash", "old"),), {}), timeout=30)
     assert (elsewhere.status, elsewhere.headers["location"]) == (301, url)
+
+
+async def test_metadata_of_custom_resources_comes_in_protobuf(api: Api) -> None:
+    await api.thing("a")
+    form = "g=meta.k8s.io;v=v1"
+    code, media, packed = await raw(api, "GET", api.things, accept=f"{PROTOBUF};as=PartialObjectMetadataList;{form}")
+    assert (code, media) == (200, PROTOBUF)
+    found = wire.opened(packed, published.definition)
+    assert [one["metadata"]["name"] for one in found["items"]] == ["a"]
+    accept = f"{PROTOBUF};stream=watch;as=PartialObjectMetadata;{form}"
+    stream = await api.transport.open(
+        api.request("GET", api.things, None, media="", accept=accept, watch="1"), timeout=9
+    )
+    chunk = await stream.read()
+    seen = wire.opened(chunk[chunk.index(wire.MAGIC) :], published.definition)
+    assert (seen["kind"], seen["metadata"]["name"]) == ("PartialObjectMetadata", "a")
+    await stream.aclose()

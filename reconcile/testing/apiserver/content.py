@@ -52,6 +52,7 @@ class Wanted:
     form: Form = Form.WHOLE
 
 
+_PLAIN: Final = Wanted()
 _FORMS: Final = {
     "": Form.WHOLE,
     "PartialObjectMetadata": Form.METADATA,
@@ -76,6 +77,8 @@ def wanted(request: HttpRequest, *, custom: bool, streams: bool = False) -> Want
     Raises:
         Failure: 406 when there is nothing.
     """
+    if request.headers.get("accept", JSON) == JSON:
+        return _PLAIN  # as most do
     routed = not custom
     for media, named in _clauses(request):
         kind = named.get("as", "")
@@ -122,6 +125,8 @@ def check_form(request: HttpRequest, kind: "Kind", *, of_list: bool) -> None:
             else than the real server puts into one.
     """
     found = wanted(request, custom=kind.custom, streams=of_list)
+    if found is _PLAIN:
+        return
     if found.form is Form.METADATA and not request.flag("watch"):
         asked = next(named["as"] for media, named in _clauses(request) if named.get("as") in _METADATA)
         if (asked == "PartialObjectMetadataList") is not of_list:
