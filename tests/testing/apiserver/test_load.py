@@ -164,5 +164,5 @@ async def test_a_few_watchers_see_every_change_once_and_in_order(world_seed: int
 @pytest.mark.proof
 async def test_hundreds_of_watchers_see_every_change_once_and_in_order(world_seed: int) -> None:
     began = time.monotonic()
-    load = Load(watchers=300, writers=16, seconds=120, pause=0.3, warm_up=11_000, marks=30)
+    load = Load(watchers=300, writers=16, seconds=120, pause=0.6, warm_up=11_000, marks=30)
     print(await told(load, world_seed), f"{time.monotonic() - began:.0f} s")
