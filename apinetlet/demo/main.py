@@ -14,7 +14,7 @@ from apinetlet.api import GENERATIONS
 from apinetlet.flags import FlagError, setting
 
 _GROUP = "Demo"
-_EXTRAS = {"rich": "tui", "jsonpatch": "server", "httptools": "server"}
+_EXTRAS = {"rich": "tui", "httptools": "server"}
 """Which extra brings a module that the demo needs."""
 
 USAGE = """\
