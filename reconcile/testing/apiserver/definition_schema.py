@@ -142,7 +142,8 @@ DEFINITION: Final = with_head(
                     "preserveUnknownFields": _FLAG,
                     "names": _NAMES,
                     "conversion": _CONVERSION,
-                    "versions": Schema("array", items=_VERSION),
+                    # always written, so that none is told from an empty list
+                    "versions": Schema("array", items=_VERSION, nullable=True),
                 },
             ),
             "status": Schema(

@@ -69,7 +69,7 @@ def without_empties(schema: Schema, value: Document) -> Document:
         child = schema.fields.get(name)
         if child is None or name == "metadata":
             kept[name] = one
-        elif one == [] or (one == {} and not child.fields and child.rest is not DEDUCED):
+        elif (one == [] and not child.nullable) or (one == {} and not child.fields and child.rest is not DEDUCED):
             continue
         elif isinstance(one, dict) and child.fields:
             kept[name] = without_empties(child, one)

@@ -316,10 +316,15 @@ def _literal_problems(checked: syntax.Checked, text: str) -> Iterator[str]:
             yield from _bad_literal(node, checked, text)
 
 
+@functools.cache
+def _parts(form: type[syntax.Node]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(form))
+
+
 def _walk(node: syntax.Node) -> Iterator[syntax.Node]:
     yield node
-    for field in attrs.fields(type(node)):
-        value = getattr(node, field.name)
+    for name in _parts(type(node)):
+        value = getattr(node, name)
         for one in value if isinstance(value, tuple) else (value,):
             for part in one if isinstance(one, tuple) else (one,):
                 if isinstance(part, syntax.Node):

@@ -5,7 +5,8 @@ Source of rules and texts: apiextensions-apiserver, ``apiserver/schema/cel``.
 """
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Hashable, Iterator
 from typing import Any, Final
 
 import attrs
@@ -93,7 +94,7 @@ def _problems(rule: Document, schema: Document, shape: Shape, path: str, torn: s
     environment = _environment(shape, optional=bool(rule.get("optionalOldSelf")))
     shown = go_forms.rule(rule)
     try:
-        program = environment.compile(rule["rule"])
+        program = _program(environment, rule["rule"])
     except BadExpression as error:
         yield invalid_value(f"{path}.rule", shown, f"compilation failed: {error}")
         yield from _needless(rule, path)
@@ -104,7 +105,7 @@ def _problems(rule: Document, schema: Document, shape: Shape, path: str, torn: s
     if text := rule.get("messageExpression"):
         at = f"{path}.messageExpression"
         try:
-            if environment.compile(text).type != ("string",):
+            if _program(environment, text).type != ("string",):
                 yield invalid_value(at, shown, "messageExpression must evaluate to a string")
         except BadExpression as error:
             yield invalid_value(at, shown, f"messageExpression compilation failed: {error}")
@@ -122,8 +123,22 @@ def _needless(rule: Document, path: str) -> Iterator[Fault]:
         yield invalid_value(f"{path}.optionalOldSelf", rule["optionalOldSelf"], says)
 
 
+@functools.lru_cache(maxsize=512)
+def _of_shape(key: Hashable, optional: bool) -> list[Environment]:
+    """Room for the environment of all values of one shape."""
+    return []
+
+
 def _environment(shape: Shape, *, optional: bool) -> Environment:
-    return Environment({"self": shape, "oldSelf": shape}, frozenset({"oldSelf"} if optional else ()))
+    room = _of_shape(shape.key, optional)
+    if not room:
+        room.append(Environment({"self": shape, "oldSelf": shape}, frozenset({"oldSelf"} if optional else ())))
+    return room[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def _program(environment: Environment, text: str) -> Program:
+    return environment.compile(text)
 
 
 # -- what is wrong with objects ------------------------------------------------------------------------------------
@@ -289,11 +304,11 @@ def _read(schema: Document, shape: Shape | None) -> RuleTree | None:
 
 def _compiled(rule: Document, schema: Document, shape: Shape) -> Rule:
     environment = _environment(shape, optional=bool(rule.get("optionalOldSelf")))
-    message = environment.compile(rule["messageExpression"]) if rule.get("messageExpression") else None
+    message = _program(environment, rule["messageExpression"]) if rule.get("messageExpression") else None
     path = ""
     if rule.get("fieldPath"):
         try:
             path = ".".join(follow(rule["fieldPath"], schema)[0])
         except BadPath:
             path = ""
-    return Rule(rule, environment.compile(rule["rule"]), message, path)
+    return Rule(rule, _program(environment, rule["rule"]), message, path)

@@ -8,8 +8,9 @@ apiserver, ``pkg/cel/common`` (schemas.go, values.go) and ``pkg/cel/escaping.go`
 import base64
 import binascii
 import datetime as dt
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -34,6 +35,12 @@ class Shape:
     """How many bytes it takes at least."""
     is_plain: bool = True
     """Whether its values are those of JSON, as they are."""
+
+    @functools.cached_property
+    def key(self) -> Hashable:
+        """The same for shapes that look the same to an expression."""
+        inside = tuple(sorted((name, child.key) for name, child in self.fields.items()))
+        return self.form, inside, self.of.key if self.of is not None else None
 
 
 DYN: Final = Shape("dyn")
