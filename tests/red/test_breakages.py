@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.red.breaking import Breakage, Told, breakages, copy_code, run
+from tools import pains
 
 ALL = breakages()
 SHOWS = {"AssertionError", "Failed", "TimeoutError", "Deadlock", "Livelock"}
@@ -59,5 +60,5 @@ def test_code_that_has_moved_is_told_from_a_test_that_cannot_fail(tmp_path: Path
             breakage.apply(tmp_path)
 
 
-def test_a_pain_that_nothing_was_taken_away_for_is_not_on_the_list() -> None:
-    assert {one.pain for one in ALL} == {*range(1, 36)} - {25}
+def test_something_was_taken_away_for_every_pain_that_has_a_test() -> None:
+    assert {one.pain for one in pains.proofs()} - {25} <= {one.pain for one in ALL}  # 25 is about all of the server
