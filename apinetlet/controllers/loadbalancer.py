@@ -13,7 +13,7 @@ from attrs import frozen
 from apinetlet.api import apinet, networking
 from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.guarded import guarded
-from apinetlet.controllers.owned import apply, apply_owned, make_room, owner, without
+from apinetlet.controllers.owned import apply, apply_owned, make_room, ownership, without
 from apinetlet.controllers.reference import is_another, network_of, referring
 from apinetlet.translate import loadbalancer as translate
 from apinetlet.translate.addresses import addresses, lost, status
@@ -84,8 +84,11 @@ class LoadBalancerReconciler:
         for fault in translate.faults(destinations):
             self.bridge.warn(view.source, "InvalidDestination", f"LoadBalancerRouting: {fault}")
         resource = self.bridge.kinds.apinet_load_balancer_routing
-        body = translate.routing(view, destinations, owner(self.bridge.kinds.apinet_load_balancer, target))
-        made: apinet.LoadBalancerRouting = await apply_owned(self.bridge, view.source, resource, body)
+        balancers = self.bridge.kinds.apinet_load_balancer
+        body = translate.routing(view, destinations, ownership(balancers, target))
+        made: apinet.LoadBalancerRouting = await apply_owned(
+            self.bridge, view.source, resource, body, owner=target, owned_by=balancers
+        )
         if made.destinations and "destinations" not in body:
             await without(self.bridge, made, ("destinations",))
 

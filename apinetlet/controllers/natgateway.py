@@ -12,7 +12,7 @@ from attrs import frozen
 from apinetlet.api import apinet, networking
 from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.guarded import guarded
-from apinetlet.controllers.owned import apply, apply_owned, make_room, owner
+from apinetlet.controllers.owned import apply, apply_owned, make_room, ownership
 from apinetlet.controllers.reference import is_another, network_of, referring
 from apinetlet.translate import natgateway as translate
 from apinetlet.translate.addresses import addresses, status
@@ -64,9 +64,10 @@ class NATGatewayReconciler:
     async def _scale(self, view: View, target: apinet.NATGateway) -> KubeError | None:
         """Apply the autoscaler. Why that failed, if it did: the addresses are reported all the same."""
         kinds = self.bridge.kinds
-        body = translate.autoscaler(view, self.scale, owner(kinds.apinet_nat_gateway, target))
+        gateways, resource = kinds.apinet_nat_gateway, kinds.apinet_nat_gateway_autoscaler
+        body = translate.autoscaler(view, self.scale, ownership(gateways, target))
         try:
-            await apply_owned(self.bridge, view.source, kinds.apinet_nat_gateway_autoscaler, body)
+            await apply_owned(self.bridge, view.source, resource, body, owner=target, owned_by=gateways)
         except KubeError as error:
             return error
         return None

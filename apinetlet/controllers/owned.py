@@ -17,6 +17,10 @@ from reconcile.kube.patch import replace_guarded
 Source = TypeVar("Source", bound=KubeObject)
 
 
+class Behind(KubeError):
+    """Our copy of the api-net cluster is behind it, and will come to know."""
+
+
 async def apply(bridge: Bridge, source: KubeObject, body: dict[str, Any]) -> Any:
     """``Bridge.apply``; a refusal is told to the user of ``source``.
 
@@ -39,22 +43,44 @@ async def without(bridge: Bridge, target: Any, path: tuple[str, ...]) -> Any:
     return await bridge.apinet.patch(target, MergePatch(patch))
 
 
-async def apply_owned(bridge: Bridge, source: KubeObject, resource: Resource[Any], body: dict[str, Any]) -> Any:
-    """``apply`` an object with one owner. Owners that others named go first: only one can control it.
+async def apply_owned(
+    bridge: Bridge,
+    source: KubeObject,
+    resource: Resource[Any],
+    body: dict[str, Any],
+    *,
+    owner: KubeObject,
+    owned_by: Resource[Any],
+) -> Any:
+    """``apply`` an object with one ``owner``. Owners that others named go first: only one can control it.
+
+    It is not made for an owner of which only our copy knows: it would be collected as soon as it is there, and made
+    once more, and so on.
 
     Raises:
+        Behind: the api-net cluster has no such owner.
         KubeError: it failed.
     """
     live = bridge.apinet.store(resource).get(ObjectKey(bridge.namespace, body["metadata"]["name"]))
     wanted = body["metadata"]["ownerReferences"]
+    if live is None and not await _lives(bridge, owner, owned_by):
+        raise Behind(f"{owned_by.kind} {owner.metadata.name} is not the one that the api-net cluster has")
     if live is not None and {one.uid for one in live.metadata.owner_references} - {one["uid"] for one in wanted}:
         await bridge.apinet.patch(live, replace_guarded(live.metadata, "ownerReferences", wanted))
     return await apply(bridge, source, body)
 
 
-def owner(resource: Resource[Any], target: KubeObject) -> OwnerReference:
+def ownership(resource: Resource[Any], target: KubeObject) -> OwnerReference:
     """The reference by which ``target`` owns what has its name."""
     return reference(target.metadata.key, target, resource)
+
+
+async def _lives(bridge: Bridge, target: KubeObject, resource: Resource[Any]) -> bool:
+    """Whether the api-net cluster itself says that there is this very object."""
+    try:
+        return bool((await bridge.apinet.get(resource, target.metadata.key)).metadata.uid == target.metadata.uid)
+    except NotFound:
+        return False
 
 
 async def make_room(

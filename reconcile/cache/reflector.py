@@ -59,6 +59,9 @@ class Reflector:
     _failed_at: Seconds = attrs.field(init=False, default=0.0)
     _stuck: int = attrs.field(init=False, default=0)
     _unborn_since: Seconds | None = attrs.field(init=False, default=None)
+    _mute: int = attrs.field(init=False, default=0)
+    """Watches in a row through which nothing came."""
+    _sends_bookmarks: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         self.step = self._list("start")
@@ -112,6 +115,7 @@ class Reflector:
         assert isinstance(step, Watch)
         if step.lists:
             return self._whole(resource_version, now) if ends_list else Effect.NOTHING
+        self._sends_bookmarks = True
         return Effect.NOTHING if self._advance(resource_version) else self._turn_back(now)
 
     def closed(self, now: Seconds) -> None:
@@ -136,7 +140,10 @@ class Reflector:
         else:
             # opening the next one shows whether anybody is there; a quiet server without bookmarks deserves no pause
             self.restarts["idle" if now - self._opened < step.limit else "overdue"] += 1
-            self.step = self._watch()
+            self._mute += 1
+            # a server whose history went back has nothing to say of a version that is yet to come
+            is_suspect = self._sends_bookmarks and self._mute >= self.settings.stuck
+            self.step = self._list("mute") if is_suspect else self._watch()
 
     def failed(self, error: errors.KubeError, now: Seconds) -> None:
         """The request failed, or the stream broke, or an ERROR event came."""
@@ -214,7 +221,7 @@ class Reflector:
 
     def _advance(self, resource_version: str) -> bool:
         """Go on to the version, unless it is one that lies behind."""
-        self._stuck = 0
+        self._stuck = self._mute = 0
         self._unborn_since = None
         number = _number(resource_version)
         if number:
@@ -234,7 +241,7 @@ class Reflector:
     def _list(self, reason: str, resource_version: str = "", *, floor: int = 0) -> Request:
         """Begin a list. One below ``floor``, or below what was seen, tells another history."""
         self.relists[reason] += 1
-        self._stuck = 0
+        self._stuck = self._mute = 0
         self._floor = max(self._number, self._floor, floor)
         return self._begin_list(resource_version)
 

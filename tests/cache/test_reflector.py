@@ -90,6 +90,30 @@ def test_a_silent_watch_is_opened_again_at_once_from_the_last_version() -> None:
     assert reflector.restarts == {"idle": 1, "overdue": 1}
 
 
+@pytest.mark.pain(30)
+@pytest.mark.parametrize("bookmarks", [True, False])
+def test_a_server_that_falls_mute_for_good_is_asked_for_a_list_if_it_used_to_send_bookmarks(bookmarks: bool) -> None:
+    """Its history may have gone back behind our version: then it has nothing to say of what is yet to come."""
+    reflector, now = live(), 1.0
+    reflector.event("19", now=now)
+    if bookmarks:
+        reflector.bookmark("20", now=now)
+    for _ in range(2):
+        now += 75
+        reflector.silent(now)
+        assert isinstance(reflector.step, Watch)
+        reflector.opened(now)
+    reflector.silent(now + 75)
+    if not bookmarks:  # a quiet server may be like that
+        assert isinstance(reflector.step, Watch)
+        return
+    assert reflector.step == List("", "", 500)
+    assert reflector.page("7", "", now + 75) is Effect.TAKE
+    assert reflector.is_reset
+    assert isinstance(reflector.step, Watch)
+    assert reflector.step.resource_version == "7"
+
+
 @pytest.mark.pain(3)
 @pytest.mark.parametrize("code", ["Expired", "Gone"])
 def test_a_version_that_is_history_leads_to_a_consistent_list(code: str) -> None:

@@ -33,7 +33,7 @@ MINUTE = 60.0
 
 @frozen
 class Outage:
-    """What strikes one side, and whether it can be noticed without a write."""
+    """What strikes one side, and whether ``/readyz`` tells."""
 
     plan: FaultPlan
     is_told: bool = True
@@ -44,8 +44,8 @@ OUTAGES = {
     "half open": Outage(FaultPlan.of(NoReply(), Silent(after_lines=0))),
     "overloaded": Outage(FaultPlan.of(Status(503))),
     "slow": Outage(FaultPlan.of(Latency(5.0, 25.0)), is_told=False),
-    "without a leader of its storage": Outage(FaultPlan((Rule(ReadOnly(), verbs=WRITES),)), is_told=False),
-    "full": Outage(FaultPlan((Rule(Full(), verbs=WRITES),)), is_told=False),
+    "without a leader of its storage": Outage(FaultPlan((Rule(ReadOnly(), verbs=WRITES),))),
+    "full": Outage(FaultPlan((Rule(Full(), verbs=WRITES),))),
 }
 
 
@@ -165,3 +165,39 @@ async def test_daemons_of_different_filters_touch_only_what_is_theirs(generation
                     metas["one"]["networks"].uid
                 }
             assert at.world.writes > writes
+
+
+@pytest.mark.parametrize("side", ["source", "apinet"])
+async def test_a_side_that_is_brought_back_from_a_backup_comes_to_an_agreement(
+    generation: Generation, side: str
+) -> None:
+    async with desk(generation) as at, at.daemon() as daemon:
+        kinds = at.world.kinds
+        await at.declare_network()
+        old = await declare(at, "old")
+        await at.rest()
+        server = at.world.source if side == "source" else at.world.apinet
+        backup = server.storage.snapshot()
+        kept = statuses(at, old)
+        new = await declare(at, "new")
+        await at.rest()
+        await at.change(kinds.load_balancer, old["loadbalancers"], {"spec": {"ports": [{"port": 443}]}})
+        await at.rest()
+        server.restore(backup)
+        await at.rest(20 * MINUTE)  # nobody else does anything
+        await settled(at, old)
+        assert statuses(at, old) == kept
+        ports = at.made_for(kinds.apinet_load_balancer, old["loadbalancers"])["spec"].get("ports")
+        if side == "source":  # what came after the backup was never asked for
+            assert not ports
+            for plural in ("loadbalancers", "loadbalancerroutings", "natgateways", "natgatewayautoscalers", "ips"):
+                names = {one["metadata"]["name"] for one in at.all(at.world.at_apinet[plural])}
+                assert not names & {meta.uid for meta in new.values()}
+        else:  # what came after it is made once more
+            assert ports == [{"port": 443}]
+            assert at.live(kinds.network, new["networks"])["status"]["state"] == "Error"  # its ID is another one
+            del new["networks"]
+            assert at.made_for(kinds.apinet_load_balancer, new["loadbalancers"])
+            assert at.made_for(kinds.apinet_ip, new["virtualips"])["spec"]["ip"]
+        assert daemon.probes.report("readyz").is_well
+        await quiet(at, daemon)
