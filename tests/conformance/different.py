@@ -12,10 +12,3 @@ DIFFERENT: Final[Mapping[str, str]] = {
 DIFFERENT_OVER_HTTP: Final[Mapping[str, str]] = {
     "errors: a method that is none": "the reader of HTTP knows all methods there are, and answers 400 itself",
 }
-
-UNDER_WORK: Final = frozenset(
-    {
-        "definitions: judged: no versions",
-    }
-)
-"""What is going to be the same, and may be so already."""

@@ -316,14 +316,16 @@ def _literal_problems(checked: syntax.Checked, text: str) -> Iterator[str]:
             yield from _bad_literal(node, checked, text)
 
 
-@functools.cache
-def _parts(form: type[syntax.Node]) -> tuple[str, ...]:
-    return tuple(field.name for field in attrs.fields(form))
+_NODES: Final = (
+    *(syntax.Const, syntax.Ident, syntax.Select, syntax.Call),
+    *(syntax.MakeList, syntax.MakeMap, syntax.Fold),
+)
+_PARTS: Final = {form.__name__: tuple(field.name for field in attrs.fields(form)) for form in _NODES}
 
 
 def _walk(node: syntax.Node) -> Iterator[syntax.Node]:
     yield node
-    for name in _parts(type(node)):
+    for name in _PARTS[type(node).__name__]:
         value = getattr(node, name)
         for one in value if isinstance(value, tuple) else (value,):
             for part in one if isinstance(one, tuple) else (one,):
