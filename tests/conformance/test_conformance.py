@@ -1,9 +1,9 @@
 """Every case, told to the embedded server, is answered as the real server answered it.
 
-What is not done yet says so by 501, and its case counts as expected to fail. What is knowingly otherwise stands in
-``different.py`` with its reason, and fails once it is no longer so.
+What is knowingly otherwise stands in ``different.py`` with its reason, and fails once it is no longer so.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
@@ -12,7 +12,7 @@ import pytest
 from reconcile.testing.loop import run
 from tests.conformance import record
 from tests.conformance.collection import all_cases
-from tests.conformance.different import DIFFERENT, DIFFERENT_OVER_HTTP, UNDER_WORK
+from tests.conformance.different import DIFFERENT, DIFFERENT_OVER_HTTP
 from tests.conformance.reading import told_apart
 from tests.conformance.steps import Case
 from tests.conformance.targets import in_memory, over_http
@@ -24,12 +24,6 @@ CASES = all_cases()
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 def test_in_memory_it_answers_as_the_real_server_does(case: Case) -> None:
-    if case.id in UNDER_WORK:
-        try:
-            check(case, run(in_memory(case)))
-        except Exception as error:
-            pytest.xfail(f"under work: {error}"[:200])
-        return
     check(case, run(in_memory(case)))
 
 
@@ -37,15 +31,11 @@ def test_over_http_it_answers_as_the_real_server_does() -> None:
     found = anyio.run(over_http, CASES)
     wrong = []
     for case in CASES:
-        if case.id in UNDER_WORK or case.id in DIFFERENT_OVER_HTTP:
-            continue
         try:
             answers = found[case.id]
             if isinstance(answers, Exception):
                 raise answers
-            check(case, answers)
-        except pytest.xfail.Exception:
-            continue
+            check(case, answers, {**DIFFERENT, **DIFFERENT_OVER_HTTP})
         except Exception as error:
             wrong.append(f"{case.id}\n{error!r}")
     assert not wrong, "\n".join([*wrong, f"{len(wrong)} of {len(CASES)} cases"])
@@ -58,22 +48,20 @@ def test_there_are_more_than_four_hundred_cases() -> None:
 def test_the_record_is_small_and_of_one_server() -> None:
     recorded = [record.load(section) for section in {case.section for case in CASES}]
     assert len({one.server for section in recorded for one in section.values()}) == 1
-    assert sum(path.stat().st_size for path in record.FOLDER.iterdir()) < 3_000_000
+    assert sum(path.stat().st_size for path in record.FOLDER.rglob("*.json")) < 3_000_000
 
 
 def test_every_known_difference_is_a_case() -> None:
     assert {*DIFFERENT, *DIFFERENT_OVER_HTTP} <= {case.id for case in CASES}
 
 
-def check(case: Case, found: list[Any]) -> None:
+def check(case: Case, found: list[Any], different: Mapping[str, str] = DIFFERENT) -> None:
     """Compare with the record."""
     known = record.load(case.section).get(case.name)
     assert known is not None, "not on record: make test-real ARGS=--record"
     assert known.mark == record.mark(case), "changed since it was recorded: make test-real ARGS=--record"
     lines = told_apart(known.answers, found)
-    if case.id in DIFFERENT:
-        assert lines, f"no longer different: {DIFFERENT[case.id]}"
+    if case.id in different:
+        assert lines, f"no longer different: {different[case.id]}"
         return
-    if lines and any(answer["code"] == 501 for answer in found):
-        pytest.xfail("it says that it does not do this")
     assert not lines, "\n".join(lines)
