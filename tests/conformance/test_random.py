@@ -84,7 +84,7 @@ def test_any_story_has_the_same_answers(real: Told, case: Case) -> None:
 
 
 @pytest.mark.proof
-@settings(_TRIES, max_examples=2500, phases=[Phase.generate, Phase.shrink])
+@settings(_TRIES, max_examples=2100, phases=[Phase.generate, Phase.shrink])
 @given(case=stories())
 def test_thousands_of_stories_have_the_same_answers(real: Told, case: Case) -> None:
     check(case, real)
