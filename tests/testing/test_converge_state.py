@@ -104,3 +104,17 @@ async def test_what_is_gone_is_not_taken_for_what_is_there() -> None:
         await create(another, "first", {"number": "9"})
         [told] = differences(state(one), state(other))
         assert '"<number of what is gone>/<uid of what is gone>"' in told
+
+
+def test_an_allocated_value_may_stand_in_a_list_and_is_called_by_its_place() -> None:
+    field = Allocated("loadbalancers.example.org", ("spec", "ips", 1, "ip"))
+    assert field.name == "ips.1.ip"
+    assert field.value({"spec": {"ips": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}]}}) == "10.0.0.2"
+    lacking: list[dict[str, object]] = [
+        {},
+        {"spec": {}},
+        {"spec": {"ips": [{"ip": "a"}]}},
+        {"spec": {"ips": {"1": {}}}},
+    ]
+    for document in lacking:
+        assert field.value(document) == ""
