@@ -79,3 +79,13 @@ async def test_published_documents_have_no_sentences_and_no_other_form() -> None
         assert not any("/watch/" in path for path in page["paths"])
         packed = await api.get("/openapi/v2", accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
         assert packed.code == 501
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b"[", b"]")])
+async def test_a_body_that_is_nested_deeper_than_anybody_needs_is_a_bad_request(
+    api: Api, opening: bytes, closing: bytes
+) -> None:
+    deep = opening * 5000 + b"1" + closing * 5000
+    body = b'{"metadata":{"name":"a"},"revision":1,"data":' + deep + b"}"
+    refused = await api.post(f"/apis/apps/v1/namespaces/{api.namespace}/controllerrevisions", body)
+    assert refused.code == 400

@@ -33,7 +33,9 @@ CBOR: Final = "application/cbor"
 BODY_LIMIT: Final = 3 * 1024 * 1024
 """Bytes of a request's body."""
 _OFFERS: Final = (JSON, YAML, PROTOBUF)
-_DEPTH_LIMIT: Final = 1000
+_DEPTH_LIMIT: Final = 120
+"""How deep a document may be nested: what is stored has to be walked and written again."""
+_TOO_DEEP: Final = "exceeded max depth"
 
 
 class Form(enum.Enum):
@@ -165,9 +167,11 @@ def _opened(raw: bytes) -> Document:
     from reconcile.testing.apiserver import published, wire
 
     try:
-        return wire.opened(raw, published.definition)
+        found = wire.opened(raw, published.definition)
     except wire.Malformed as error:
         raise bad_request(str(error)) from error
+    _shallow(found, raw)
+    return found
 
 
 def document(raw: bytes, *, yaml: bool = False) -> Document:
@@ -191,7 +195,7 @@ def parse(raw: bytes, *, yaml: bool = False) -> Any:
     if len(raw) > BODY_LIMIT:
         raise too_large(f"limit is {BODY_LIMIT}")
     try:
-        return orjson.loads(raw)
+        return _shallow(orjson.loads(raw), raw)
     except orjson.JSONDecodeError as error:
         # bytes that are no text are a sign of their own
         readable = raw.decode(errors="replace").encode()
@@ -200,9 +204,19 @@ def parse(raw: bytes, *, yaml: bool = False) -> Any:
         if not yaml:
             raise bad_request(json_error(raw) or str(error)) from error
     try:
-        return goyaml.load(raw)[0]
+        value = goyaml.load(raw)[0]
     except goyaml.BadYaml as error:
         raise bad_request(str(error)) from error
+    if too_deep(value):
+        raise bad_request(_TOO_DEEP)
+    return value
+
+
+def _shallow(value: Any, raw: bytes) -> Any:
+    # few bodies have so many brackets at all
+    if raw.count(b"{") + raw.count(b"[") > _DEPTH_LIMIT and too_deep(value):
+        raise bad_request(_TOO_DEEP)
+    return value
 
 
 def misfit(value: Any, go_type: str, field: str = "") -> str:
