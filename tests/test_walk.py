@@ -127,7 +127,10 @@ async def test_a_virtual_ip_takes_the_steps_of_its_page_in_their_order() -> None
 
 
 async def test_from_the_watch_line_to_the_queue_is_one_step_without_an_await() -> None:
-    read, add = Step("reconcile/cache/follower.py", "Follower._read_on"), Step("reconcile/core/queue.py", "WorkQueue.add")
+    read, add = (
+        Step("reconcile/cache/follower.py", "Follower._read_on"),
+        Step("reconcile/core/queue.py", "WorkQueue.add"),
+    )
     expected = steps()
     between = expected[expected.index(read) + 1 : expected.index(add)]
     calls = await walked()
