@@ -39,7 +39,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 def test_the_seed_of_the_environment_draws_the_sample_and_the_end_tells_how_to_repeat_it(
     suite: pytest.Pytester,
 ) -> None:
-    result = suite.runpytest_inprocess("-p", "no:randomly", "-k", "sound")
+    result = suite.runpytest_subprocess("-p", "no:randomly", "-k", "sound")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         ["reconcile: --world-seed=7", "*= worlds =*", "3 worlds told by 1 tests in * s", "seed 7: pytest *-k sound"]
@@ -48,14 +48,14 @@ def test_the_seed_of_the_environment_draws_the_sample_and_the_end_tells_how_to_r
 
 
 def test_each_exploration_is_told_with_its_number_of_worlds_if_all_reports_are(suite: pytest.Pytester) -> None:
-    result = suite.runpytest_inprocess("-p", "no:randomly", "-k", "sound", "-rA")
+    result = suite.runpytest_subprocess("-p", "no:randomly", "-k", "sound", "-rA")
     result.stdout.fnmatch_lines(["copied: 2 variations of *, seed 7, 3 worlds in * s"])
 
 
 def test_a_failure_names_its_world_and_how_to_tell_it_again_alone(suite: pytest.Pytester) -> None:
-    result = suite.runpytest_inprocess("-p", "no:randomly", "-k", "flawed")
+    result = suite.runpytest_subprocess("-p", "no:randomly", "-k", "flawed")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*pytest --world=lagging-1-sees-1-soon", "*failed: lagging-1-sees-1-soon, *"])
-    alone = suite.runpytest_inprocess("-p", "no:randomly", "-k", "flawed", "--world=lagging-1-sees-1-soon")
+    alone = suite.runpytest_subprocess("-p", "no:randomly", "-k", "flawed", "--world=lagging-1-sees-1-soon")
     alone.assert_outcomes(failed=1)
     alone.stdout.fnmatch_lines(["2 worlds told by 1 tests*"])

@@ -46,7 +46,7 @@ def test_a_task_left_behind_fails_its_test_and_is_named_with_its_place(suite: py
             await asyncio.create_task(forgotten())
         """
     )
-    result = suite.runpytest_inprocess("-p", "no:randomly")
+    result = suite.runpytest_subprocess("-p", "no:randomly")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_leaves_a_task*", "*the-forgotten (forgotten) at *"])
 
@@ -68,7 +68,7 @@ def test_tasks_of_an_async_fixture_count_only_once_it_is_torn_down(suite: pytest
             await asyncio.sleep(1)
         """
     )
-    suite.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1)
+    suite.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
 
 
 def test_a_leak_on_a_real_loop_is_found_too(suite: pytest.Pytester) -> None:
@@ -87,7 +87,7 @@ def test_a_leak_on_a_real_loop_is_found_too(suite: pytest.Pytester) -> None:
             kept.append(asyncio.create_task(asyncio.sleep(10)))
         """
     )
-    suite.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1, errors=1)
+    suite.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1, errors=1)
 
 
 def test_each_example_of_a_property_starts_at_time_zero_and_is_looked_at_for_leaks(suite: pytest.Pytester) -> None:
@@ -108,7 +108,7 @@ def test_each_example_of_a_property_starts_at_time_zero_and_is_looked_at_for_lea
             kept.append(asyncio.create_task(asyncio.sleep(seconds)))
         """
     )
-    suite.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=2, errors=1)
+    suite.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2, errors=1)
 
 
 def test_a_deadlock_is_the_failure_of_the_test_and_the_next_test_is_not_touched(suite: pytest.Pytester) -> None:
@@ -123,14 +123,14 @@ def test_a_deadlock_is_the_failure_of_the_test_and_the_next_test_is_not_touched(
             await asyncio.sleep(1)
         """
     )
-    result = suite.runpytest_inprocess("-p", "no:randomly")
+    result = suite.runpytest_subprocess("-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*Deadlock: nothing can happen any more*"])
 
 
 def test_the_header_shows_the_seed_that_tests_draw_their_worlds_from(suite: pytest.Pytester) -> None:
     suite.makepyfile("def test_seed(world_seed):\n    assert world_seed == 7")
-    result = suite.runpytest_inprocess("--world-seed=7")
+    result = suite.runpytest_subprocess("--world-seed=7")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["reconcile: --world-seed=7"])
 
@@ -152,5 +152,5 @@ def test_a_loop_seed_changes_the_order_in_which_ready_tasks_run(suite: pytest.Py
             assert order == list(range(20))
         """
     )
-    suite.runpytest_inprocess().assert_outcomes(passed=1)
-    suite.runpytest_inprocess("--loop-seed=1").assert_outcomes(failed=1)
+    suite.runpytest_subprocess().assert_outcomes(passed=1)
+    suite.runpytest_subprocess("--loop-seed=1").assert_outcomes(failed=1)

@@ -80,7 +80,7 @@ def test_on_virtual_time_there_is_no_kubeconfig(pytester: pytest.Pytester) -> No
         def test_b(client): ...
         """
     )
-    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["*needs sockets, which a loop on virtual time has not*"])
     result.stdout.fnmatch_lines(["*`client` is for async tests*"])

@@ -30,7 +30,7 @@ def test_an_example_passes(name: str, pytester: pytest.Pytester, monkeypatch: py
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     pytester.makeini("[pytest]\nanyio_mode = auto")
     (pytester.path / name).write_text(EXAMPLES[name])
-    pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
 
 
 @pytest.mark.slow
