@@ -98,6 +98,17 @@ async def test_users_are_told_who_they_are(carl: Api) -> None:
     assert told.meta["creationTimestamp"]
 
 
+async def test_a_token_is_reviewed_by_whoever_knows_tokens() -> None:
+    known = {"good": CARL}
+    async with ApiServer(authenticate=known.get) as server:
+        api = Api(server.transport(), "default")
+        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        told = (await api.made(path, {"spec": {"token": "good"}}))["status"]
+        assert (told["authenticated"], told["user"]["username"]) == (True, "carl")
+        told = (await api.made(path, {"spec": {"token": "bad"}}))["status"]
+        assert told == {"user": {}, "error": "invalid bearer token"}
+
+
 async def test_the_first_roles_are_all_there(server: ApiServer, admin: Api) -> None:
     for plural, wanted in defaults().items():
         assert len((await admin.get(f"{RBAC}/{plural}"))["items"]) == len(wanted) > 0

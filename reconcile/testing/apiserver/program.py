@@ -166,6 +166,7 @@ def _guarded(flags: Flags, server: ApiServer) -> _Guarded:
         login = Login(token=secrets.token_urlsafe(32))
         known = {**known, login.token: _ADMIN}
     account = _service_accounts(server)
+    server.authenticate = lambda token: known.get(token) or account(token)
     authenticator = Authenticator(known, account, anonymous=flags.authorization == RBAC)
     return _Guarded(Security(context, authenticator), login, ca)
 

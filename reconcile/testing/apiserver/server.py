@@ -95,6 +95,8 @@ class ApiServer:
     rng: random.Random = attrs.field(factory=lambda: random.Random(0), kw_only=True)
     settings: Settings = attrs.field(default=Settings(), kw_only=True)
     rules: Authorizer = attrs.field(default=Rules(), kw_only=True)
+    authenticate: reviews.Authenticate = attrs.field(default=lambda token: None, kw_only=True)
+    """Whom a token is of, for those who ask by a TokenReview."""
     webhooks: Caller = attrs.field(factory=Caller, kw_only=True)
     """The way to webhooks; functions may stand for some of them."""
     tokens: Tokens = attrs.field(factory=lambda: Tokens(os.urandom(32)), kw_only=True)
@@ -432,7 +434,7 @@ class ApiServer:
     async def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
         """Answer a write; whether it changed something for good."""
         session = self._session(user)
-        if (review := reviews.review(call.kind, self.rules, user, time=session.time)) is not None:
+        if (review := reviews.review(call.kind, self.rules, user, self.authenticate, time=session.time)) is not None:
             return verbs.reviewed(call, request, session, review), False
         if not (admitting.is_needed(self.storage) or asks(call.kind)):
             # the whole of it in one step
