@@ -47,18 +47,22 @@ def rust(namespace: str) -> list[str | Path]:
     return [building.rust(HERE / "rust"), namespace]
 
 
+RUST = pytest.param(rust, marks=pytest.mark.proof)
+"""Its first build takes longer than all other tests on real servers together."""
+
+
 def test_a_controller_of_kopf_ends_as_it_should(ours: Site, tmp_path: Path) -> None:
     _check(ours, kopf, tmp_path)
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("make", [kopf, go, rust])
+@pytest.mark.parametrize("make", [kopf, go, RUST])
 def test_a_controller_ends_on_a_real_server_as_it_should(real: Site, make: Command, tmp_path: Path) -> None:
     _check(real, make, tmp_path)
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("make", [go, rust])
+@pytest.mark.parametrize("make", [go, RUST])
 def test_a_controller_that_has_to_be_built_ends_as_it_should(ours: Site, make: Command, tmp_path: Path) -> None:
     _check(ours, make, tmp_path)
 

@@ -187,7 +187,9 @@ def _inconvertible(schema: Schema, value: Any) -> str:
     wanted = _GO_TYPES.get(schema.type)
     if wanted is None or (isinstance(value, wanted[1]) and isinstance(value, bool) is (wanted[1] is bool)):
         return ""
-    return f"cannot convert {_GO_NAMES.get(type(value), 'map[string]interface {}')} to {wanted[0]}"
+    if isinstance(value, dict | list):
+        return f"unrecognized type: {wanted[0]}"
+    return f"cannot convert {_GO_NAMES[type(value)]} to {wanted[0]}"
 
 
 _GO_NAMES = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}
