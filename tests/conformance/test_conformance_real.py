@@ -34,10 +34,18 @@ def answers(real_plane: ControlPlane, request: pytest.FixtureRequest) -> dict[st
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-def test_the_real_server_answers_what_is_on_record(case: Case, answers: dict[str, Any]) -> None:
-    found = answers[case.id]
+def test_the_real_server_answers_what_is_on_record(
+    case: Case, answers: dict[str, Any], real_plane: ControlPlane
+) -> None:
+    known = record.load(case.section)[case.name]
+    lines = _differences(known, answers[case.id])
+    if lines:  # entries of managed fields tell seconds: what changes nothing is a write in the next one
+        _, again = anyio.run(by_real, real_plane, [case])
+        lines = _differences(known, again[case.id])
+    assert not lines, "\n".join(lines)
+
+
+def _differences(known: Any, found: Any) -> list[str]:
     if isinstance(found, Exception):
         raise found
-    known = record.load(case.section)[case.name]
-    lines = told_apart(known.answers, found)
-    assert not lines, "\n".join(lines)
+    return told_apart(known.answers, found)

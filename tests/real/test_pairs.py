@@ -265,5 +265,7 @@ async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: P
     world.kill()
     made = Counter(one.resource for one in world.writes() if one.code == 201)
     pair = ("loadbalancers", "loadbalancerroutings", "natgateways", "natgatewayautoscalers")
-    assert made == {"networks": 1, **dict.fromkeys(pair, number)}
+    # an answer that its daemon did not live to read may be on record without its code
+    assert made["networks"] == 1
+    assert all(number - KILLS <= made[kind] <= number for kind in pair)
     await silent(world)
