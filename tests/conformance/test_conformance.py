@@ -15,7 +15,7 @@ from tests.conformance.collection import all_cases
 from tests.conformance.different import DIFFERENT, DIFFERENT_OVER_HTTP
 from tests.conformance.reading import told_apart
 from tests.conformance.steps import Case
-from tests.conformance.targets import in_memory, over_http
+from tests.conformance.targets import StandingClock, in_memory, over_http
 
 pytestmark = [pytest.mark.pain(25)]
 
@@ -28,7 +28,7 @@ def test_in_memory_it_answers_as_the_real_server_does(case: Case) -> None:
 
 
 def test_over_http_it_answers_as_the_real_server_does() -> None:
-    found = anyio.run(over_http, CASES)
+    found = anyio.run(over_http, CASES, backend_options={"loop_factory": StandingClock})
     wrong = []
     for case in CASES:
         try:
