@@ -4,8 +4,6 @@ The embedded servers are made anew for each case. The real one is shared by all 
 its own, as its clients have to live with.
 """
 
-import asyncio
-import datetime as dt
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -34,22 +32,6 @@ TOGETHER: Final = 6
 """Cases that a real server is told at once."""
 FAR_FROM_PORTS: Final = 100_000
 """Where versions of an embedded server begin, so that no other number of an answer is taken for one."""
-
-
-class StandingClock(asyncio.SelectorEventLoop):
-    """A loop whose wall clock stands still.
-
-    Entries of managed fields tell seconds, so what changes nothing is a write in the next one: a server under load
-    would answer as the seconds fall.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._started = dt.datetime.now(dt.UTC)
-
-    def utc(self) -> dt.datetime:
-        """When this loop was made."""
-        return self._started
 
 
 async def in_memory(case: Case) -> list[Any]:

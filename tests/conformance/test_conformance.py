@@ -15,7 +15,8 @@ from tests.conformance.collection import all_cases
 from tests.conformance.different import DIFFERENT, DIFFERENT_OVER_HTTP
 from tests.conformance.reading import told_apart
 from tests.conformance.steps import Case
-from tests.conformance.targets import StandingClock, in_memory, over_http
+from tests.conformance.targets import in_memory, over_http
+from tests.standing import StandingClock
 
 pytestmark = [pytest.mark.pain(25)]
 

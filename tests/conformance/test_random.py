@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from reconcile.kube import login
 from reconcile.kube.transport import HttpTransport, TransportSettings
 from reconcile.testing.apiserver import ApiServer, Settings
-from reconcile.testing.assets import MissingAssets
 from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.loop import run
 from tests.conformance.histories import stories
@@ -20,6 +19,7 @@ from tests.conformance.reading import read, told_apart
 from tests.conformance.running import Place, tell
 from tests.conformance.steps import Case
 from tests.conformance.targets import AGENT, FAR_FROM_PORTS, a_namespace, define
+from tests.planes import lone_control_plane
 
 pytestmark = [pytest.mark.real, pytest.mark.pain(25)]
 
@@ -34,13 +34,7 @@ Told = Callable[[Case], list[Any]]
 @pytest.fixture(scope="module")
 def real() -> Iterator[Told]:
     """Tells a case to a real server that has no controllers: nobody else writes."""
-    try:
-        plane = ControlPlane.start(in_memory=True)
-    except MissingAssets as missing:
-        if os.environ.get("REQUIRE_REAL") == "1":
-            raise
-        pytest.skip(str(missing))
-    with plane, start_blocking_portal() as portal:
+    with lone_control_plane() as plane, start_blocking_portal() as portal:
         before = len(TOLD)
         yield _teller(plane, portal)
         print(f"{len(TOLD) - before} stories told to both servers")

@@ -1,17 +1,14 @@
-"""Real control planes, started once for all tests that ask for them.
+"""Real control planes, started once for all tests that ask for them."""
 
-Without programs to start these tests are skipped, and say how to get them; with REQUIRE_REAL=1 they fail instead.
-"""
-
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from reconcile.testing.assets import CONTROLLERS, MissingAssets
+from reconcile.testing.assets import CONTROLLERS
 from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.plugin import AnyioBackend
+from tests import planes
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +20,7 @@ def anyio_backend() -> AnyioBackend:
 def start_control_plane() -> Iterator[Callable[..., ControlPlane]]:
     """``ControlPlane.start`` with its own arguments; stops what it started when the session ends."""
     with ExitStack() as started:
-        yield lambda **options: started.enter_context(_start(**options))
+        yield lambda **options: started.enter_context(planes.control_plane(**options))
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +35,3 @@ def two_control_planes(
 ) -> tuple[ControlPlane, ControlPlane]:
     """The shared one and another like it."""
     return control_plane, start_control_plane(audited=True, controllers=CONTROLLERS)
-
-
-def _start(**options: object) -> ControlPlane:
-    try:
-        return ControlPlane.start(**options)  # type: ignore[arg-type]
-    except MissingAssets as missing:
-        if os.environ.get("REQUIRE_REAL") == "1":
-            raise
-        pytest.skip(str(missing))

@@ -5,7 +5,6 @@ Versions start elsewhere and time is real there; tests that depend on either are
 
 import asyncio
 import itertools
-import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -19,9 +18,9 @@ from reconcile.kube import login
 from reconcile.kube.transport import HttpTransport, TransportSettings
 from reconcile.testing.apiserver import ApiServer, Settings
 from reconcile.testing.apiserver.crds import kind_of
-from reconcile.testing.assets import MissingAssets
 from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.plugin import AnyioBackend
+from tests.planes import lone_control_plane
 from tests.testing import (
     test_apiserver_apply,
     test_apiserver_bodies,
@@ -60,13 +59,7 @@ def anyio_backend() -> AnyioBackend:
 @pytest.fixture(scope="module")
 def control_plane() -> Iterator[ControlPlane]:
     """Without controllers: nobody else writes."""
-    try:
-        plane = ControlPlane.start(in_memory=True)
-    except MissingAssets as missing:
-        if os.environ.get("REQUIRE_REAL") == "1":
-            raise
-        pytest.skip(str(missing))
-    with plane:
+    with lone_control_plane() as plane:
         yield plane
 
 

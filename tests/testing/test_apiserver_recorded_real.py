@@ -10,9 +10,8 @@ import pytest
 
 from reconcile.kube import login
 from reconcile.kube.transport import HttpTransport, TransportSettings
-from reconcile.testing.assets import MissingAssets
-from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.plugin import AnyioBackend
+from tests.planes import lone_control_plane
 from tests.testing.callers import Api
 from tests.testing.stories import record, recorded, tell
 from tests.testing.test_apiserver_recorded import BOOKS
@@ -28,13 +27,7 @@ def anyio_backend() -> AnyioBackend:
 @pytest.fixture(scope="module")
 def kubeconfigs() -> Iterator[dict[str, Path]]:
     """Without controllers: nobody else writes."""
-    try:
-        plane = ControlPlane.start(in_memory=True)
-    except MissingAssets as missing:
-        if os.environ.get("REQUIRE_REAL") == "1":
-            raise
-        pytest.skip(str(missing))
-    with plane:
+    with lone_control_plane() as plane:
         users = {name: plane.kubeconfig(name, groups=("team",)) for name in ("anna", "bert", "carl")}
         yield {"": plane.kubeconfig(), **users}
 

@@ -1,7 +1,6 @@
 """The embedded server and a real one ask the same webhooks over HTTPS, and make the same of their answers."""
 
 import base64
-import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,9 +13,8 @@ from aiohttp import web
 from reconcile.kube import login
 from reconcile.kube.transport import HttpTransport, TransportSettings
 from reconcile.testing.apiserver import ApiServer
-from reconcile.testing.assets import MissingAssets
-from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.plugin import AnyioBackend
+from tests.planes import lone_control_plane
 from tests.testing.callers import Api
 from tests.testing.stories import tell
 from tests.testing.stories_webhooks import ANSWERS, stories
@@ -32,13 +30,7 @@ def anyio_backend() -> AnyioBackend:
 @pytest.fixture(scope="module")
 def kubeconfig() -> Iterator[Path]:
     """Without controllers: nobody else writes."""
-    try:
-        plane = ControlPlane.start(in_memory=True)
-    except MissingAssets as missing:
-        if os.environ.get("REQUIRE_REAL") == "1":
-            raise
-        pytest.skip(str(missing))
-    with plane:
+    with lone_control_plane() as plane:
         yield plane.kubeconfig()
 
 

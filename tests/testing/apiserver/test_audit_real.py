@@ -13,9 +13,8 @@ from reconcile.testing.apiserver.auditing import AuditLog
 from reconcile.testing.apiserver.authentication import Authenticator
 from reconcile.testing.apiserver.connection import Peer
 from reconcile.testing.apiserver.http import Security, listening
-from reconcile.testing.assets import MissingAssets
-from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.plugin import AnyioBackend
+from tests.planes import control_plane
 
 pytestmark = pytest.mark.real
 
@@ -56,11 +55,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 async def test_a_story_leaves_the_same_lines(tmp_path: Path) -> None:
-    try:
-        plane = ControlPlane.start(in_memory=True, audited=True)
-    except MissingAssets as missing:
-        pytest.skip(str(missing))
-    with plane:
+    with control_plane(in_memory=True, audited=True) as plane:
         for method, path, body in STORY:
             plane.request(method, path, body)
         mine: Callable[[dict[str, Any]], bool] = lambda line: (  # noqa: E731

@@ -13,6 +13,7 @@ from reconcile.kube.transport import HttpTransport, TransportSettings
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.apiserver.http import listening
 from reconcile.testing.plugin import AnyioBackend
+from tests.standing import StandingClock
 from tests.testing import (
     test_apiserver_apply,
     test_apiserver_bodies,
@@ -42,7 +43,7 @@ for _module in (
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> AnyioBackend:
-    return "asyncio", {}  # sockets
+    return "asyncio", {"loop_factory": StandingClock}  # sockets
 
 
 @pytest.fixture
