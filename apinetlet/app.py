@@ -1,7 +1,6 @@
-"""The daemon put together: the only module that knows all parts.
+"""The daemon as a process: which generation it serves, where it listens, who leads, and how it ends.
 
-``assemble`` makes a ``Manager`` out of two clients and the settings; tests and the demo call it with clients of
-embedded servers. ``main`` finds the two servers as the command line says, and runs it as a process.
+``assembly.py`` makes the daemon; ``servers.py`` knows how both API servers are reached.
 """
 
 import asyncio
@@ -14,172 +13,33 @@ from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import anyio
 
-from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation, Kinds
-from apinetlet.brake import Brake, Count, Limits
-from apinetlet.controllers.bridge import Bridge, by_origin, by_uid
-from apinetlet.controllers.guarded import missing_kinds
-from apinetlet.controllers.loadbalancer import by_prefix, load_balancer_controller
-from apinetlet.controllers.natgateway import nat_gateway_controller
-from apinetlet.controllers.network import network_controller
-from apinetlet.controllers.networkinterface import by_wants, network_interface_controller
-from apinetlet.controllers.reference import by_network
-from apinetlet.controllers.virtualip import by_target, virtual_ip_controller
-from apinetlet.migration import Migration
-from apinetlet.predicates import Eligibility
+from apinetlet.api import GENERATIONS, ONMETAL, Generation
+from apinetlet.assembly import SOURCE, assemble
+from apinetlet.servers import Connect, servers
 from apinetlet.settings import AUTO, OFF, Settings
-from apinetlet.standings import show
-from apinetlet.translate.natgateway import Scale
 from reconcile import (
     Client,
-    Cluster,
-    ControllerSettings,
-    EventRecorder,
     KubeError,
     LeaderElection,
     LeaderElector,
     Manager,
     ManagerSettings,
-    Resource,
     Seconds,
-    Watched,
-    Writes,
-    connect,
 )
 from reconcile.core import Backoff, ServiceStuck
-from reconcile.core.clock import now
 from reconcile.core.stacks import task_line
-from reconcile.kube.client import ClientSettings
-from reconcile.kube.kinds import EVENT
 from reconcile.manager.manager import PartEnded
 from reconcile.manager.web import Certificate
 
 log = logging.getLogger(__name__)
 
-SOURCE, APINET = "source", "apinet"
-"""The names of the two clusters in logs, metrics and keys."""
 USER_AGENT = "apinetlet"
 LAST_WORDS: Seconds = 1.0
 """For tasks that are left at the very end."""
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-
-def assemble(
-    settings: Settings,
-    generation: Generation,
-    source: Client,
-    apinet: Client,
-    *,
-    election: LeaderElector | None = None,
-    manager: ManagerSettings = ManagerSettings(preflight="off"),  # noqa: B008 - frozen
-    rng: random.Random | None = None,
-) -> Manager:
-    """The whole daemon between two API servers. Nothing runs before the manager is entered."""
-    rng = rng or random.Random()
-    kinds = Kinds.of(generation)
-    # a server that lacks a kind is no reason to serve none
-    here = partial(Watched, namespaces=(settings.namespace,) if settings.namespace else (), optional=True)
-    there = partial(Watched, namespaces=(settings.api_net_namespace,), optional=True)
-    source_cluster = Cluster(
-        SOURCE,
-        source,
-        [
-            here(kinds.network, indexes=(by_uid(),)),
-            here(kinds.prefix, keep=("spec.ipFamily", "spec.prefix", "status.phase")),
-            here(kinds.load_balancer, indexes=(by_uid(), by_network(), by_prefix())),
-            here(kinds.load_balancer_routing),
-            here(kinds.nat_gateway, indexes=(by_uid(), by_network())),
-            here(kinds.virtual_ip, indexes=(by_uid(), by_target())),
-            here(kinds.network_interface, indexes=by_wants(generation, settings.api_net_namespace)),
-        ],
-        rng=rng,
-    )
-    counterparts: dict[Resource[Any], Resource[Any]] = {
-        kinds.network: kinds.apinet_network,
-        kinds.load_balancer: kinds.apinet_load_balancer,
-        kinds.nat_gateway: kinds.apinet_nat_gateway,
-        kinds.virtual_ip: kinds.apinet_ip,
-        kinds.network_interface: kinds.apinet_network_interface,
-    }
-    targets: dict[Resource[Any], str] = {
-        kinds.apinet_network: "Network",
-        kinds.apinet_load_balancer: "LoadBalancer",
-        kinds.apinet_load_balancer_routing: "LoadBalancer",
-        kinds.apinet_nat_gateway: "NATGateway",
-        kinds.apinet_nat_gateway_autoscaler: "NATGateway",
-        kinds.apinet_ip: "VirtualIP",
-    }
-    apinet_cluster = Cluster(
-        APINET,
-        apinet,
-        [
-            *(there(one, indexes=(by_origin(generation, kind),)) for one, kind in targets.items()),
-            there(kinds.apinet_network_interface, indexes=(by_origin(generation, "NetworkInterface"), by_uid())),
-        ],
-        rng=rng,
-    )
-    events = EventRecorder(source, "apinetlet", resources=tuple(counterparts))
-    bridge = Bridge(
-        source_cluster,
-        apinet_cluster,
-        generation,
-        kinds,
-        settings.api_net_namespace,
-        Eligibility(generation, settings.watch_filter, settings.namespace),
-        events,
-        settings.deletion_poll,
-        Brake(Limits(settings.dangling_number, settings.dangling_percent, settings.dangling_unlimited)),
-    )
-    for one, target in counterparts.items():
-        count = Count(source_cluster, one, apinet_cluster, target, bridge.origins(one.kind), bridge.eligibility.watches)
-        bridge.brake.watch(count)
-
-    def work(workers: int) -> ControllerSettings:
-        return ControllerSettings(
-            workers=workers or settings.workers,
-            deadline=settings.reconcile_deadline,
-            resync=settings.resync or None,
-            backoff=Backoff(base=settings.backoff_base, cap=settings.backoff_cap),
-        )
-
-    scale = Scale(settings.nat_gateway_min_public_ips, settings.nat_gateway_max_public_ips)
-    follows_nodes = settings.is_node_affinity_aware and generation is IRONCORE
-    controllers = {
-        "Network": network_controller(bridge, work(settings.network_workers), rng=rng),
-        "LoadBalancer": load_balancer_controller(
-            bridge, work(settings.load_balancer_workers), follows_nodes=follows_nodes, rng=rng
-        ),
-        "NATGateway": nat_gateway_controller(bridge, work(settings.nat_gateway_workers), scale=scale, rng=rng),
-        "VirtualIP": virtual_ip_controller(bridge, work(settings.virtual_ip_workers), rng=rng),
-        "NetworkInterface": network_interface_controller(bridge, work(settings.network_interface_workers), rng=rng),
-    }
-    former = {**targets, kinds.apinet_network_interface: "NetworkInterface"}
-    migration = [] if settings.skip_migrations else [Migration(apinet_cluster, generation, former)]
-    bridge.brake.released = lambda kind: controllers[kind].enqueue_all("the brake on cleaning up was released")
-    daemon = Manager(
-        [source_cluster, apinet_cluster],
-        list(controllers.values()),
-        leader_services=[*migration, events],
-        election=election,
-        writes=[
-            *(Writes(SOURCE, one, ("patch",), ("", "status")) for one in counterparts),
-            Writes(SOURCE, EVENT, ("create", "patch")),
-            *(Writes(APINET, one, ("apply", "delete")) for one in targets),
-            Writes(APINET, kinds.apinet_network_interface, ("patch",)),
-        ],
-        settings=manager,
-        rng=rng,
-    )
-    daemon.probes.add("kinds", lambda: missing_kinds(source_cluster, apinet_cluster), "readyz")
-    daemon.probes.add("clean-up", bridge.brake.problem, "readyz")
-    daemon.probes.add("work", lambda: bridge.standings.problem(now()), "readyz")
-    daemon.probes.add("api-net-namespace", bridge.home.problem, "readyz")
-    if daemon.metrics is not None:
-        show(daemon.metrics.figures, bridge.standings, bridge.brake)
-    return daemon
 
 
 def main(settings: Settings) -> int:
@@ -217,24 +77,22 @@ async def run(settings: Settings) -> None:
         LoginError: a kubeconfig that cannot be used.
         PartEnded: a part of the daemon ended by itself, and why.
     """
-    limits = ClientSettings(call_timeout=settings.request_timeout)
-    reach_source = partial(connect, settings.kubeconfig or None, settings=limits)
-    reach_apinet = partial(connect, settings.api_net_kubeconfig or None, settings=limits)
-    generation = await find_generation(settings, reach_source(user_agent=USER_AGENT))
+    reach = servers(settings)
+    generation = await find_generation(settings, reach.source(user_agent=USER_AGENT))
     if generation is None:
         return
     log.info("Serving generation=%s namespace=%s", generation.name, settings.api_net_namespace)
     manager = generation.field_manager
     async with (
-        reach_source(field_manager=manager, user_agent=USER_AGENT) as source,
-        reach_apinet(field_manager=manager, user_agent=USER_AGENT) as apinet,
+        reach.source(field_manager=manager, user_agent=USER_AGENT) as source,
+        reach.apinet(field_manager=manager, user_agent=USER_AGENT) as apinet,
     ):
         daemon = assemble(
             settings,
             generation,
             source,
             apinet,
-            election=elector(settings, generation, partial(reach_source, user_agent=f"{USER_AGENT}-leader-election")),
+            election=elector(settings, generation, partial(reach.source, user_agent=f"{USER_AGENT}-leader-election")),
             manager=manager_settings(settings, generation),
         )
         async with daemon:
@@ -280,7 +138,7 @@ async def find_generation(settings: Settings, client: Client) -> Generation | No
         return found[0] if found else None
 
 
-def elector(settings: Settings, generation: Generation, connect: partial[Client]) -> LeaderElector | None:
+def elector(settings: Settings, generation: Generation, connect: Connect) -> LeaderElector | None:
     """The candidate for the Lease that the Go daemon uses, too; ``None`` without ``--leader-elect``."""
     if not settings.leader_elect:
         return None

@@ -21,7 +21,7 @@ import anyio
 from attrs import frozen
 
 from apinetlet.api import IRONCORE
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo.ports import served
 from apinetlet.demo.story import all_agree, attach, delete_all, nothing_left
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World

@@ -14,7 +14,8 @@ from itertools import groupby
 
 from apinetlet import flags
 from apinetlet.api import IRONCORE
-from apinetlet.app import assemble, elector
+from apinetlet.app import elector
+from apinetlet.assembly import assemble
 from apinetlet.settings import Settings
 from reconcile.manager import rbac
 from reconcile.testing.apiserver import ApiServer

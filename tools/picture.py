@@ -15,7 +15,7 @@ import re
 from rich.console import Console
 
 from apinetlet.api import IRONCORE
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo.show import PUBLIC, WIDTH, Show
 from apinetlet.demo.story import STORY
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World

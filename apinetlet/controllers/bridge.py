@@ -8,22 +8,23 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from apinetlet.api import Generation, Kinds
 from apinetlet.brake import Brake, Limits
+from apinetlet.controllers.indexes import UID
+from apinetlet.controllers.missing import is_missing
+from apinetlet.controllers.refusals import Exhausted, is_about
+from apinetlet.home import Home
 from apinetlet.origin import ORIGIN, Origins
 from apinetlet.predicates import Eligibility
 from apinetlet.standings import Standings
 from reconcile import (
     DONE,
-    ApiError,
     Change,
     Cluster,
     Conflict,
     EventRecorder,
-    Index,
-    KubeError,
     NotFound,
     ObjectKey,
     ObjectMeta,
@@ -33,16 +34,9 @@ from reconcile import (
     Seconds,
     TerminalError,
 )
-from reconcile.cache.reflector import State
-from reconcile.core.clock import now
 from reconcile.kube import KubeObject, MergePatch, finalizers
 
 log = logging.getLogger(__name__)
-
-UID = "uid"
-"""The index over objects of either side: by their uids. That of a source is the name of its targets."""
-MISSED_FOR: Seconds = 180.0
-"""How long a namespace that a write has missed counts as missing: longer than the longest backoff."""
 
 Source = TypeVar("Source", bound=KubeObject)
 Target = TypeVar("Target", bound=KubeObject)
@@ -57,10 +51,6 @@ class Mapped(Generic[Source]):
     source: Resource[Source]
     targets: tuple[Resource[Any], ...]
     """In the order in which they end."""
-
-
-class Exhausted(KubeError):
-    """The api-net cluster has nothing left to allocate. It may call that a conflict; no one was faster: back off."""
 
 
 @frozen
@@ -78,7 +68,7 @@ class Bridge:
     deletion_poll: Seconds = 30.0
     """How long a deletion waits for the watch event of its target before it looks itself."""
     brake: Brake = field(factory=lambda: Brake(Limits()))
-    home: "Home" = field(factory=lambda: Home())
+    home: Home = field(factory=Home)
     standings: Standings = field(factory=Standings)
 
     def origins(self, kind: str) -> Origins:
@@ -293,50 +283,3 @@ class Bridge:
             return [Request(self.source.name, *key) for key in sorted(keys) if self.eligibility.watches(key.namespace)]
 
         return requests
-
-
-@define
-class Home:
-    """Whether the namespace of all api-net objects is there, as far as our writes have shown."""
-
-    _problem: str = ""
-    _at: Seconds = 0.0
-
-    def missed(self, problem: str) -> None:
-        """A write was refused, for there is no such namespace."""
-        self._problem, self._at = problem, now()
-
-    def found(self) -> None:
-        """A write was taken."""
-        self._problem = ""
-
-    def problem(self) -> str:
-        """For ``/readyz``; "" if nothing is wrong, or nobody has missed it for a while."""
-        return self._problem if self._problem and now() - self._at <= MISSED_FOR else ""
-
-
-def is_about(error: NotFound, key: ObjectKey) -> bool:
-    """Whether a 404 speaks of that object. One of a proxy does not, nor one of a server that lacks the kind."""
-    return error.details.name == key.name
-
-
-def is_missing(cluster: Cluster, resource: Resource[Any]) -> bool:
-    """Whether a cluster does not serve a kind, by its discovery."""
-    return cluster.informer(resource).state in (State.WAITING_FOR_KIND, State.GONE)
-
-
-def by_origin(generation: Generation, kind: str) -> Index:
-    """The index over the targets of one source kind."""
-    return Index(ORIGIN, Origins(generation, kind).keys, needs="meta")
-
-
-def by_uid() -> Index:
-    """The index ``UID``."""
-    return Index(UID, lambda meta: (meta.uid,), needs="meta")
-
-
-def is_refusal(error: KubeError) -> bool:
-    """Whether a server that works said no, which a user should know; an outage is the operator's to see."""
-    return isinstance(error, Exhausted) or (
-        isinstance(error, ApiError) and error.code != 429 and error.code not in range(501, 600)
-    )

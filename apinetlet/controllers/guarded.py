@@ -13,11 +13,11 @@ from typing import Any
 
 from attrs import define, field
 
-from apinetlet.controllers.bridge import Bridge, Exhausted, is_missing
+from apinetlet.controllers.bridge import Bridge
+from apinetlet.controllers.missing import is_missing
+from apinetlet.controllers.refusals import failure_of
 from apinetlet.standings import Stand
 from reconcile import (
-    ApiError,
-    Cluster,
     Controller,
     ControllerSettings,
     For,
@@ -29,20 +29,9 @@ from reconcile import (
     Watches,
 )
 from reconcile.core.clock import now
-from reconcile.kube.errors import ConnectionFailed
 from reconcile.kube.objects import BadObject
 
 log = logging.getLogger(__name__)
-
-
-def missing_kinds(*clusters: Cluster) -> str:
-    """For ``/readyz``: the kinds that nobody serves, and why we think so; "" if all are."""
-    return "; ".join(
-        f"{informer.name} is not served: {informer.last_error}"
-        for cluster in clusters
-        for informer in cluster.informers
-        if is_missing(cluster, informer.watched.resource)
-    )
 
 
 def guarded(
@@ -120,12 +109,3 @@ class Guarded:
         elif told:
             stand, reason = Stand.WAITING, told
         bridge.standings.note(self.kind.kind, key, stand, reason)
-
-
-def failure_of(error: Exception) -> str:
-    """How a server has failed, in a few words that name no object; "" if it was not the server's failure."""
-    if isinstance(error, Exhausted):
-        return "409: nothing left to allocate"
-    if isinstance(error, ApiError):
-        return f"{error.code} {error.reason or type(error).__name__}" if error.code >= 500 or error.code == 429 else ""
-    return "no answer" if isinstance(error, ConnectionFailed) else ""

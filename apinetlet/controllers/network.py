@@ -12,8 +12,9 @@ from attrs import frozen
 
 from apinetlet.api import apinet, networking
 from apinetlet.api.networking import NetworkState
-from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
+from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.guarded import guarded
+from apinetlet.controllers.refusals import is_refusal
 from apinetlet.translate import network as translate
 from apinetlet.translate.network import Standing, View
 from reconcile import (

@@ -13,9 +13,11 @@ from attrs import define, evolve, field
 
 from apinetlet.api import Generation, apinet, networking
 from apinetlet.claims import Move
-from apinetlet.controllers.bridge import UID, Bridge, Mapped, is_refusal
+from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.guarded import guarded
 from apinetlet.controllers.holdings import Holdings, Trouble, claimer
+from apinetlet.controllers.indexes import UID
+from apinetlet.controllers.refusals import is_refusal
 from apinetlet.controllers.virtualip import target_keys
 from apinetlet.origin import Origin
 from apinetlet.translate import networkinterface as translate

@@ -6,8 +6,9 @@ What is common to load balancers and NAT gateways: each is a pair, of which the 
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from apinetlet.controllers.bridge import Bridge, Mapped, is_refusal
+from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.reference import is_live
+from apinetlet.controllers.refusals import is_refusal
 from reconcile import KubeError, NotFound, ObjectKey, Resource
 from reconcile.kube import KubeObject, MergePatch
 from reconcile.kube.objects import OwnerReference

@@ -11,8 +11,9 @@ from typing import Any
 from attrs import frozen
 
 from apinetlet.api import apinet, networking
-from apinetlet.controllers.bridge import Bridge, Mapped, is_about, is_refusal
+from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.guarded import guarded
+from apinetlet.controllers.refusals import is_about, is_refusal
 from apinetlet.translate import virtualip as translate
 from reconcile import (
     DONE,

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from apinetlet.api import GENERATIONS
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo.apinet import Supply
 from apinetlet.demo.main import DemoSettings
 from apinetlet.demo.ports import Ports, served

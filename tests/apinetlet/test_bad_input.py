@@ -11,7 +11,7 @@ import pytest
 
 from apinetlet.api import ONMETAL, Kinds
 from apinetlet.api.networking import NetworkState
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo.apinet import kinds as apinet_kinds
 from apinetlet.demo.definitions import crds
 from apinetlet.demo.world import TARGET_NAMESPACE

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation, Kinds
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo import apinet
 from apinetlet.demo.definitions import source_kinds
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apinetlet.api import GENERATIONS, Generation
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.brake import Limits
 from apinetlet.demo.definitions import source_kinds
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apinetlet.api import GENERATIONS, Generation
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE
 from apinetlet.settings import Settings
 from apinetlet.standings import Stand, Standings

@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 
 from apinetlet.api import Generation, apinet, networking
 from apinetlet.api.networking import NetworkState
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.origin import Origins
 from apinetlet.settings import Settings

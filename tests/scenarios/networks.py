@@ -7,7 +7,7 @@ from typing import Any
 
 from apinetlet.api import Generation, Kinds, apinet, networking
 from apinetlet.api.networking import NetworkState
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo import apinet as server
 from apinetlet.demo.definitions import source_kinds
 from apinetlet.origin import Origins

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from apinetlet.api import IRONCORE, Generation
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.settings import Settings
 from reconcile import Manager, ObjectKey

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from apinetlet.api import ONMETAL, Generation
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo import show, story
 from apinetlet.demo.main import DemoSettings
 from apinetlet.demo.ports import served

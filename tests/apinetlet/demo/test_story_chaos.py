@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from apinetlet.api import GENERATIONS, Generation
-from apinetlet.app import assemble
+from apinetlet.assembly import assemble
 from apinetlet.demo.story import STORY
 from apinetlet.demo.world import TARGET_NAMESPACE
 from apinetlet.demo.world import World as Clusters
