@@ -1,24 +1,25 @@
-"""What the words of the command line ask for: the daemon, the demo, help or the version.
+"""What the words of the command line ask for: the daemon, the demo, a tool or help.
 
 Exit status: 0 done, 1 it failed or a required flag is missing (as the Go daemon does), 2 the words cannot be read.
 Whatever goes wrong is one line on stderr that says what, where and what to do.
 """
 
-import importlib.metadata
 import os
 import sys
 from collections.abc import Sequence
 
-from apinetlet import flags, given, logs
+from apinetlet import flags, given, logs, tools
 from apinetlet.flags import FlagError
 from apinetlet.settings import Settings
 
-USAGE = """\
+USAGE = f"""\
 apinetlet maps the networking objects of a source cluster into an api-net cluster, and reports back.
 
   apinetlet --api-net-namespace NAMESPACE [flags]   run the daemon
   apinetlet demo [--once] [flags]                   watch it between two embedded API servers
-  apinetlet version                                 print the version
+
+{tools.summary()}
+  Each with --help, which shows an example.
 
 Flags are spelled as the Go daemon spells them: one dash or two, --flag=value or --flag value. Each is also read from
 the environment (APINETLET_API_NET_NAMESPACE) and from a file (--config), in this order.
@@ -32,9 +33,8 @@ def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     try:
         match words:
-            case ["version", *_]:
-                print(f"apinetlet {importlib.metadata.version('apinetlet')}, generations onmetal and ironcore")
-                return 0
+            case [word, *rest] if word in tools.TOOLS:
+                return int(tools.load(word).main(rest))
             case ["demo", *rest]:
                 return _demo(rest)
             case _ if _HELP & set(words):

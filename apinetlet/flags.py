@@ -155,7 +155,7 @@ def describe(flags: Iterable[Flag]) -> str:
     """The flags as ``--help`` prints them: by group, each with what it takes, its meaning and its default."""
     groups: dict[str, list[str]] = {}
     for flag in flags:
-        spelled = f"--{flag.name}" + (f" {flag.takes}" if flag.takes else "")
+        spelled = ("-" if len(flag.name) == 1 else "--") + flag.name + (f" {flag.takes}" if flag.takes else "")
         default = f" (default {_shown(flag.default)})" if flag.default not in ("", False) else ""
         groups.setdefault(flag.group, []).append(f"  {spelled}\n        {flag.meaning}{default}")
     return "\n\n".join(f"{group}:\n" + "\n".join(lines) for group, lines in groups.items())
