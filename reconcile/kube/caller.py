@@ -109,7 +109,7 @@ class Caller:
             raise
         self._observe(request, str(stream.status), began)
         if stream.status < 300:
-            self._pace.succeeded()
+            self._pace.succeeded(self._clock.now())
             return stream
         try:
             body = await self._refused(stream, limit)
@@ -139,7 +139,7 @@ class Caller:
             raise
         self._observe(request, str(response.status), began)
         if response.status < 300:
-            self._pace.succeeded()
+            self._pace.succeeded(self._clock.now())
             return response
         raise self._refusal(request, response)
 
@@ -159,7 +159,7 @@ class Caller:
     def _refusal(self, request: HttpRequest, response: HttpResponse) -> ApiError:
         error = error_from(request, response)
         if not isinstance(error, TooManyRequests):
-            self._pace.succeeded()
+            self._pace.succeeded(self._clock.now())
         elif is_retryable(error, idempotent=False):  # not so the eviction that a disruption budget forbids
             self._pace.refused(self._clock.now(), error.retry_after)
         return error
