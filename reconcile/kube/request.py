@@ -268,7 +268,9 @@ def parse(request: HttpRequest) -> RequestInfo | None:
     for the namespace of a Namespace, which is the name there and "" here.
     """
     verb = _VERBS.get(request.method)
-    parts = [unquote(part) for part in request.path.strip("/").split("/")]
+    parts = request.path.strip("/").split("/")
+    if "%" in request.path:
+        parts = [unquote(part) for part in parts]
     match parts:
         case ["api", version, *rest] if rest:
             group = ""

@@ -34,7 +34,7 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
     metadata = metas.of(new)
     grace = _grace(session, kind, new, options)
     if grace is None:
-        return Result(old, changed=False)
+        return Result(found.raw, changed=False)
     if kind.strategy.mark is not None and not metadata.get("deletionTimestamp"):
         kind.strategy.mark(new, session.time)
     finalizers = _finalizers(metadata.get("finalizers") or [], options)
@@ -55,7 +55,7 @@ def delete(session: Session, kind: Kind, key: ObjectKey, options: DeleteOptions)
         session.store(kind, new, old)
         return Result(session.finish(kind, found, new), gone=True)
     if new == old:
-        return Result(old, changed=False)
+        return Result(found.raw, changed=False)
     return Result(session.store(kind, new, old))
 
 

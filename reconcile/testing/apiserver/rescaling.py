@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 import attrs
+import orjson
 
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.resource import Resource
@@ -90,4 +91,4 @@ def _rescale(session: Session, kind: Kind, key: ObjectKey, change: Callable[[Doc
     new = scaling.scaled(paths, old, scale, kind.resource.api_version)
     new["metadata"] = dict(metas.of(new))
     result = update_tracked(session, kind, found, old, new)
-    return Result(scaling.scale_of(paths, result.document), changed=result.changed)
+    return Result(orjson.dumps(scaling.scale_of(paths, result.document)), changed=result.changed)

@@ -51,14 +51,14 @@ _HEALTH: Final = ("livez", "readyz", "healthz")
 _LATER: Final = {"logs": "logs"}
 
 
-def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
-    """Find what a request is about.
+def route(request: HttpRequest, asked: RequestInfo | None, registry: Registry) -> Call | OwnPage:
+    """Find what a request is about. ``asked`` is what it parses into.
 
     Raises:
         Failure: 404 for a path that leads nowhere, 405 for a verb that the resource has not, 501 for what the real
             server has and this one has not.
     """
-    info = parse(_by_new_path(request))
+    info = parse(_by_new_path(request)) if "/watch/" in request.path else asked
     if info is None and request.method not in _METHODS and parse(attrs.evolve(request, method="GET")) is not None:
         raise method_not_allowed()
     if info is None:
@@ -86,8 +86,6 @@ def route(request: HttpRequest, registry: Registry) -> Call | OwnPage:
 
 def _by_new_path(request: HttpRequest) -> HttpRequest:
     """The same request without the old way to ask for a watch, which is a path of its own."""
-    if "/watch/" not in request.path:
-        return request
     match request.path.strip("/").split("/"):
         case ["api", version, "watch", *rest] if rest:
             path = "/".join(("", "api", version, *rest))

@@ -174,50 +174,50 @@ class ApiServer:
 
     async def answer(self, request: HttpRequest, user: User = ADMIN) -> Answer:
         """Answer a request; never raises for what a client did."""
-        info: RequestInfo | None = None
+        call: Call | None = None
         stored, started = False, now()
         try:
             user = impersonation.impersonated(request.headers, user, self.rules, request.path)
-            self._authorize(request, user)
-            found = route(request, self.registry)
+            asked = parse(request)
+            self._authorize(request, asked, user)
+            found = route(request, asked, self.registry)
             if isinstance(found, OwnPage):
                 answer = Answer(self._page(found))
             else:
-                info = found.info
-                if info.verb in _WRITES:
-                    response, stored = await self._write(found, request, user)
+                call = found
+                if call.info.verb in _WRITES:
+                    response, stored = await self._write(call, request, user)
                     answer = Answer(response)
                 else:
-                    answer = await self._shown(found, request)
+                    answer = await self._shown(call, request)
         except Failure as failure:
             answer = Answer(HttpResponse(failure.code, failure.headers, failure.body))
         except Exception as error:
             _log.exception("request failed method=%s path=%s", request.method, request.path)
             bug = internal(str(error) or type(error).__name__)
             answer = Answer(HttpResponse(bug.code, bug.headers, bug.body))
-        if info is not None:
-            answer = self._formed(answer, request, info)
+        if call is not None:
+            answer = self._formed(answer, request, call.kind)
         if self.journal is not None:
             answer = await self._kept(answer, self.journal)
-        kind = self.registry.find(info.group, info.version, info.plural) if info is not None else None
-        if kind is not None and kind.deprecation:
-            answer = attrs.evolve(answer, response=warned(answer.response, kind.deprecation))
+        if call is not None and call.kind.deprecation:
+            answer = attrs.evolve(answer, response=warned(answer.response, call.kind.deprecation))
+        info = call.info if call is not None else None
         self._note(request, info, user, answer.response.status, stored)
         self.metrics.note(info, answer.response.status, now() - started)
         return answer
 
-    def _authorize(self, request: HttpRequest, user: User) -> None:
+    def _authorize(self, request: HttpRequest, asked: RequestInfo | None, user: User) -> None:
         """Let a request pass, or not, whether or not there is what it asks for. Raises ``Failure``: 403."""
-        asked = parse(request)
         if asked is not None:
             self.rules.check(user, asked)
         else:
             self.rules.check_path(user, request.method.lower(), request.path)
 
-    def _formed(self, answer: Answer, request: HttpRequest, info: RequestInfo) -> Answer:
+    def _formed(self, answer: Answer, request: HttpRequest, kind: Kind) -> Answer:
         """An answer in the form that the client asked for."""
-        kind = self.registry.find(info.group, info.version, info.plural)
-        if kind is None or (shape := answering.shape(request, kind, utc)) is None:
+        shape = answering.shape(request, kind, utc)
+        if shape is None:
             return answer
         if answer.watcher is not None:
             answer.watcher.recode = shape.lines

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
+import orjson
 
 from reconcile.testing.apiserver import embedded, fitting, scaling
 from reconcile.testing.apiserver import metadata as metas
@@ -216,7 +217,7 @@ class Session:
         *,
         subresource: str = "",
         untidy: bool = False,
-    ) -> Document:
+    ) -> bytes:
         """Put a document that has passed all steps; the answer is how a client sees it."""
         as_kept = kind.kept(document)
         kept = self.transaction.put(kind.table, as_kept, kind.selectable_as_kept(as_kept), untidy=untidy)
@@ -229,19 +230,19 @@ class Session:
         if kind.hooks.after_commit is not None:
             self.done.append(self._write(kind, subresource, old, kept.value))
         if not self.dry_run:
-            return kept.value
+            return kept.raw
         # what is not stored gets no new version
         metadata = {name: value for name, value in metas.of(document).items() if name != "resourceVersion"}
         if old is not None:
             metadata["resourceVersion"] = metas.of(old)["resourceVersion"]
-        return {**document, "metadata": metadata}
+        return orjson.dumps({**document, "metadata": metadata})
 
-    def finish(self, kind: Kind, found: Stored, last: Document) -> Document:
+    def finish(self, kind: Kind, found: Stored, last: Document) -> bytes:
         """Remove an object for good; the answer is its last state, at the version of its end unless that was no end."""
         self.admitted(kind, "", last, None)
         version = self.transaction.remove(kind.table, found.key)
         if kind.hooks.after_commit is not None:
             self.done.append(self._write(kind, "", last, None))
         if self.dry_run:
-            return last
-        return {**last, "metadata": {**metas.of(last), "resourceVersion": str(version)}}
+            return orjson.dumps(last)
+        return orjson.dumps({**last, "metadata": {**metas.of(last), "resourceVersion": str(version)}})

@@ -141,7 +141,7 @@ def _written(kind: Kind, form: Form, raw: bytes, of_yaml: bool, steps: _Steps, s
     result = steps(session)
     said = ", ".join(f"299 - {go_value(text)}" for text in dict.fromkeys(session.warnings))
     headers = {**_JSON, "warning": said} if said else _JSON
-    return Outcome(_shown(201 if result.created else 200, result.document, form, headers), result.changed)
+    return Outcome(_shown(201 if result.created else 200, result.raw, form, headers), result.changed)
 
 
 def _delete(call: Call, request: HttpRequest) -> Order:
@@ -153,7 +153,7 @@ def _delete(call: Call, request: HttpRequest) -> Order:
         result = delete(session, kind, key, options)
         changed = result.changed or result.gone
         if not result.gone or kind.strategy.returns_deleted:
-            return Outcome(_shown(200, result.document, form), changed)
+            return Outcome(_shown(200, result.raw, form), changed)
         details = {**kind.group_resource.details(key.name), "uid": result.document["metadata"]["uid"]}
         status = {
             "kind": "Status",
@@ -187,6 +187,5 @@ def _delete_all(call: Call, request: HttpRequest, *, watch_list: bool) -> Order:
     return Order(run, options.dry_run)
 
 
-def _shown(code: int, document: Document, form: Form, headers: dict[str, str] = _JSON) -> HttpResponse:
-    body = orjson.dumps(document) if form is Form.WHOLE else content.metadata_only(document)
-    return HttpResponse(code, headers, body)
+def _shown(code: int, raw: bytes, form: Form, headers: dict[str, str] = _JSON) -> HttpResponse:
+    return HttpResponse(code, headers, raw if form is Form.WHOLE else content.metadata_only(orjson.loads(raw)))

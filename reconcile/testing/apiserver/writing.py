@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import attrs
+import orjson
 
 from reconcile.kube.objects import ObjectKey
 from reconcile.testing.apiserver import metadata as metas
@@ -40,14 +41,19 @@ _NAME_ATTEMPTS = 8
 
 @attrs.frozen
 class Result:
-    """What a write led to. ``document`` is the object as the answer shows it."""
+    """What a write led to. ``raw`` is the object as the answer shows it."""
 
-    document: Document
+    raw: bytes
     created: bool = False
     changed: bool = True
     """Whether anything was stored."""
     gone: bool = False
     """Whether the object was removed for good."""
+
+    @property
+    def document(self) -> Document:
+        """The object, freshly parsed: the caller's own."""
+        return orjson.loads(self.raw)  # type: ignore[no-any-return]
 
 
 def create(session: Session, kind: Kind, namespace: str, document: Document, manager: str) -> Result:
@@ -250,9 +256,9 @@ def _update(session: Session, kind: Kind, found: Stored, old: Document, new: Doc
     parts.keep_times(new, old)
     if _is_finished(kind, old, new):
         session.finish(kind, found, new)
-        return Result(new, gone=True)
+        return Result(orjson.dumps(new), gone=True)
     if not found.untidy and not untidy and new == old and walks.equal(new, old):
-        return Result(old, changed=False)
+        return Result(found.raw, changed=False)
     return Result(session.store(kind, new, old, subresource=subresource, untidy=untidy))
 
 
