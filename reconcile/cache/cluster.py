@@ -192,7 +192,7 @@ class Cluster:
         resource, key = self._of(body), _key(body)
         sendable = resource.codec.dumps(body)
         known = self._writing.known(resource, key)
-        if known is not None and known.applied and proof.is_applied(known, orjson.loads(sendable), subresource):
+        if known is not None and proof.is_applied(known, orjson.loads(sendable), subresource):
             self._writing.note("apply", resource, key, "suppressed", subresource, known.meta.resource_version)
             return self._informers[resource].store.structure(known)
         manager = self.client.field_manager

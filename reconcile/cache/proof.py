@@ -17,14 +17,15 @@ from reconcile.kube.patch import JsonPatch, MergePatch, Patch, changes_nothing
 def is_applied(entry: Entry | None, body: Mapping[str, Any], subresource: str = "") -> bool:
     """Whether applying ``body`` again surely changes nothing.
 
-    It does when our own Apply entry has exactly the fields of the body, both ways, and their live values are equal.
+    It does when our own Apply entry has exactly the fields of the body, both ways, and their live values are equal. A
+    body without any field gets no entry, and needs none.
     """
     if entry is None:
         return False
     ours = [applied for applied in entry.applied if applied.subresource == subresource]
-    if len(ours) != 1 or ours[0].api_version != body.get("apiVersion"):
+    if len(ours) > 1 or (ours and ours[0].api_version != body.get("apiVersion")):
         return False
-    return covers(orjson.loads(ours[0].fields), body, orjson.loads(entry.raw))
+    return covers(orjson.loads(ours[0].fields) if ours else {}, body, orjson.loads(entry.raw))
 
 
 def is_met(document: Mapping[str, Any] | None, patch: Patch, *, is_partial: bool) -> bool:

@@ -38,6 +38,14 @@ def test_an_apply_is_proved_by_our_one_entry_of_its_version_and_subresource(
     assert is_applied(entry(*applied), BODY, subresource) is expected
 
 
+@pytest.mark.pain(14)
+def test_a_body_without_a_field_is_proved_where_we_own_none() -> None:
+    body = {name: value for name, value in BODY.items() if name != "spec"}
+    assert is_applied(entry(), body)
+    assert is_applied(entry(Applied("", "example.dev/v1", FIELDS)), body, "status")
+    assert not is_applied(entry(Applied("", "example.dev/v1", FIELDS)), body)  # it gives up what we own
+
+
 def test_without_a_known_object_an_apply_is_not_proved() -> None:
     assert not is_applied(None, BODY)
 
