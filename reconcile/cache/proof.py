@@ -23,9 +23,11 @@ def is_applied(entry: Entry | None, body: Mapping[str, Any], subresource: str = 
     if entry is None:
         return False
     ours = [applied for applied in entry.applied if applied.subresource == subresource]
-    if len(ours) > 1 or (ours and ours[0].api_version != body.get("apiVersion")):
+    if not ours:  # of a partial document it is not known
+        return not entry.is_partial and covers({}, body, orjson.loads(entry.raw))
+    if len(ours) > 1 or ours[0].api_version != body.get("apiVersion"):
         return False
-    return covers(orjson.loads(ours[0].fields) if ours else {}, body, orjson.loads(entry.raw))
+    return covers(orjson.loads(ours[0].fields), body, orjson.loads(entry.raw))
 
 
 def is_met(document: Mapping[str, Any] | None, patch: Patch, *, is_partial: bool) -> bool:

@@ -44,6 +44,7 @@ def test_a_body_without_a_field_is_proved_where_we_own_none() -> None:
     assert is_applied(entry(), body)
     assert is_applied(entry(Applied("", "example.dev/v1", FIELDS)), body, "status")
     assert not is_applied(entry(Applied("", "example.dev/v1", FIELDS)), body)  # it gives up what we own
+    assert not is_applied(Entry(decode_meta(raw()), is_partial=True), body)  # who owns what is not kept
 
 
 def test_without_a_known_object_an_apply_is_not_proved() -> None:
