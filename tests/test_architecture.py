@@ -63,7 +63,8 @@ PURE = {
         "reconcile/core": "backoff.py schedule.py",
         "reconcile/kube": "resource.py objects.py codec.py selector.py request.py errors.py patch.py finalizers.py "
         "owners.py conditions.py watch.py journal.py fieldset.py views.py encoding.py decoding.py quantity.py times.py "
-        "events.py event_forms.py proxies.py discovery.py kubeconfig.py access.py pace.py models.py",
+        "events.py event_forms.py proxies.py discovery.py kubeconfig.py access.py pace.py models.py "
+        "certificates/pairs.py certificates/requests.py certificates/stored.py",
         "reconcile/cache": "change.py entry.py store.py table.py staging.py scope.py watched.py proof.py overlay.py "
         "steps.py reflector.py",
         "reconcile/controller": "predicate.py handler.py cause.py outcome.py selftrigger.py history.py",

@@ -34,6 +34,7 @@ __all__ = [
     "RenewedCredentials",
     "find",
     "load",
+    "parse",
 ]
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,15 @@ def _read_one(path: Path) -> Kubeconfig:
     except OSError as error:
         problem = f"kubeconfig cannot be read: {error.strerror}"
         raise LoginError(problem, where=str(path), remedy="correct the path or its rights") from error
+    return parse(text, path)
+
+
+def parse(text: bytes, path: Path) -> Kubeconfig:
+    """Read a kubeconfig's text. ``path`` is where it stands: relative names in it start at its folder.
+
+    Raises:
+        LoginError: it is none; says where it goes wrong, never with what.
+    """
     if text.startswith(b"{"):  # what programs write is often JSON, for which there is no need of more
         with suppress(orjson.JSONDecodeError):
             return files.read(orjson.loads(text), path)
@@ -113,7 +123,7 @@ def _read_one(path: Path) -> Kubeconfig:
 
     try:
         document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a number or date that is none
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         # `from None`: the cause may quote the file

@@ -64,15 +64,19 @@ class Authority:
         """For a client. Kubernetes reads the user from the common name and the groups from the organizations."""
         return self._sign(_subject(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH)
 
-    def sign_request(self, pem: str, usages: Iterable[str]) -> str:
+    def sign_request(
+        self, pem: str, usages: Iterable[str], *, validity: tuple[dt.datetime, dt.datetime] | None = None
+    ) -> str:
         """A certificate for a signing request, as PEM; ``usages`` in the words of Kubernetes: client auth, server auth.
+
+        ``validity``: from when to when, if not like all others.
 
         Raises:
             ValueError: it is no request.
         """
         asked = x509.load_pem_x509_csr(pem.encode())
         purposes = [purpose for name, purpose in _PURPOSES.items() if name in set(usages)]
-        draft = _draft(asked.subject, self._name, asked.public_key(), self._key.public_key(), self._now)
+        draft = _draft(asked.subject, self._name, asked.public_key(), self._key.public_key(), self._now, validity)
         if purposes:
             draft = draft.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         for extension in asked.extensions:
@@ -98,15 +102,18 @@ def _draft(
     key: CertificatePublicKeyTypes,
     issuer_key: ec.EllipticCurvePublicKey,
     now: dt.datetime,
+    validity: tuple[dt.datetime, dt.datetime] | None = None,
 ) -> x509.CertificateBuilder:
+    # another machine's clock may be behind
+    starts, ends = validity or (now - dt.timedelta(hours=1), now + dt.timedelta(days=2))
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))  # another machine's clock may be behind
-        .not_valid_after(now + dt.timedelta(days=2))
+        .not_valid_before(starts)
+        .not_valid_after(ends)
         # both identifiers: Python 3.13 verifies strictly by RFC 5280 and refuses a chain without them
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)

@@ -7,6 +7,7 @@ requests of the Kubernetes documentation.
 """
 
 import base64
+import datetime as dt
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -44,6 +45,8 @@ class Signer:
     approves: bool = False
     """Whether it approves whatever comes."""
     ca: "Authority | None" = None
+    life: dt.timedelta | None = None
+    """How long its certificates are good from when they are signed; by default as long as the authority's own."""
     _tasks: "TaskGroup | None" = attrs.field(default=None, init=False)
 
     async def __aenter__(self) -> Self:
@@ -86,6 +89,8 @@ class Signer:
             await transport.call(request.patch(kinds.CSR, key, patch, subresource="approval"), timeout=10)
         elif "Approved" in holds and not holds & {"Denied", "Failed"}:
             assert self.ca is not None
-            pem = self.ca.sign_request(base64.b64decode(found["spec"]["request"]).decode(), found["spec"]["usages"])
+            validity = (utc(), utc() + self.life) if self.life is not None else None
+            asked = base64.b64decode(found["spec"]["request"]).decode()
+            pem = self.ca.sign_request(asked, found["spec"]["usages"], validity=validity)
             patch = MergePatch({"status": {"certificate": base64.b64encode(pem.encode()).decode()}})
             await transport.call(request.patch(kinds.CSR, key, patch, subresource="status"), timeout=10)
