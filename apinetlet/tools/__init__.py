@@ -10,6 +10,8 @@ from types import ModuleType
 from typing import Final
 
 TOOLS: Final[Mapping[str, str]] = {
+    "explain": "tell everything about one source object",
+    "plan": "show what the daemon would change, as a diff",
     "provider-id": "read or write provider IDs",
     "version": "print the version, its commit and the generations it serves",
     "completion": "print a completion script for a shell",

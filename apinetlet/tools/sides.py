@@ -1,0 +1,75 @@
+"""Both API servers as a tool reaches them: asked once, with few tries, as somebody waits for the answer."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from attrs import frozen
+
+from apinetlet.api import GENERATIONS, Generation
+from apinetlet.servers import servers
+from apinetlet.settings import AUTO, Settings
+from apinetlet.tools.answer import Failure
+from reconcile import Client, KubeError
+from reconcile.kube.client import ClientSettings
+from reconcile.kube.kubeconfig import LoginError
+from reconcile.kube.retry import RetryPolicy
+
+USER_AGENT = "apinetlet-tools"
+PATIENT = ClientSettings(call_timeout=10.0, retry=RetryPolicy(attempts=2, total=10.0))
+
+
+@frozen
+class Sides:
+    """A client for each, and which generation they serve."""
+
+    generation: Generation
+    source: Client
+    apinet: Client
+
+
+@asynccontextmanager
+async def sides(settings: Settings) -> AsyncIterator[Sides]:
+    """Both of them, once they have answered.
+
+    Raises:
+        Failure: one cannot be reached or logged in to, or its generation cannot be told; says which.
+    """
+    reach, agent = servers(settings), USER_AGENT
+    try:
+        source, side = reach.source(user_agent=agent, settings=PATIENT), "api-net"
+        apinet = reach.apinet(user_agent=agent, settings=PATIENT)
+    except LoginError as error:
+        raise Failure(f"no way in: {error}") from error
+    async with source, apinet:
+        for side, client in (("source", source), ("api-net", apinet)):
+            await answering(side, client)
+        generation = await served(settings, source)
+        source.field_manager = apinet.field_manager = generation.field_manager
+        yield Sides(generation, source, apinet)
+
+
+async def answering(side: str, client: Client) -> None:
+    """See that a server is there.
+
+    Raises:
+        Failure: it is not, or does not know us.
+    """
+    try:
+        await client.version()
+    except KubeError as error:
+        raise Failure(f"the {side} cluster does not answer: {error}") from error
+
+
+async def served(settings: Settings, source: Client) -> Generation:
+    """The generation that the flag names, or the one whose groups the source cluster serves.
+
+    Raises:
+        Failure: it serves none.
+    """
+    if settings.generation != AUTO:
+        return GENERATIONS[settings.generation]
+    groups = (await source.discover()).groups
+    if found := [one for one in GENERATIONS.values() if one.networking in groups]:
+        return found[0]
+    names = " nor ".join(one.networking for one in GENERATIONS.values())
+    raise Failure(f"the source cluster serves neither {names}: install one, or say --generation")
