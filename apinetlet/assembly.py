@@ -19,6 +19,7 @@ from apinetlet.controllers.missing import missing_kinds
 from apinetlet.controllers.natgateway import nat_gateway_controller
 from apinetlet.controllers.network import network_controller
 from apinetlet.controllers.networkinterface import by_wants, network_interface_controller
+from apinetlet.controllers.peering import by_peers
 from apinetlet.controllers.reference import by_network
 from apinetlet.controllers.virtualip import by_target, virtual_ip_controller
 from apinetlet.migration import Migration
@@ -132,7 +133,7 @@ def watched_sources(settings: Settings, generation: Generation, kinds: Kinds) ->
     """What we look at in the source cluster. A server that lacks a kind is no reason to serve none."""
     here = partial(Watched, namespaces=(settings.namespace,) if settings.namespace else (), optional=True)
     return [
-        here(kinds.network, indexes=(by_uid(),)),
+        here(kinds.network, indexes=(by_uid(), *by_peers())),
         here(kinds.prefix, keep=("spec.ipFamily", "spec.prefix", "status.phase")),
         here(kinds.load_balancer, indexes=(by_uid(), by_network(), by_prefix())),
         here(kinds.load_balancer_routing),
@@ -165,7 +166,9 @@ def _controllers(bridge: Bridge, settings: Settings, rng: random.Random) -> dict
     scale = Scale(settings.nat_gateway_min_public_ips, settings.nat_gateway_max_public_ips)
     follows_nodes = settings.is_node_affinity_aware and bridge.generation is IRONCORE
     return {
-        "Network": network_controller(bridge, work(settings.network_workers), rng=rng),
+        "Network": network_controller(
+            bridge, work(settings.network_workers), reports_peerings=not settings.disable_network_peering, rng=rng
+        ),
         "LoadBalancer": load_balancer_controller(
             bridge, work(settings.load_balancer_workers), follows_nodes=follows_nodes, rng=rng
         ),

@@ -15,9 +15,41 @@ from reconcile.kube.objects import EMPTY
 
 
 @frozen
+class PeeringPrefix:
+    name: str = ""
+    prefix: str = ""
+
+
+@frozen
+class Peering:
+    """A network that this one exchanges traffic with."""
+
+    name: str = ""
+    id: str = ""
+    """Of the other one."""
+    prefixes: tuple[PeeringPrefix, ...] = ()
+    """None: all of it."""
+
+
+@frozen
 class NetworkSpec:
     id: str = ""
     """Decimal VNI. Allocated by the server inside the create request, immutable, never written."""
+    peerings: tuple[Peering, ...] = ()
+
+
+@frozen
+class PeeringReport:
+    """What one partition says of a peering."""
+
+    id: int = 0
+    state: str = ""
+
+
+@frozen
+class NetworkStatus:
+    peerings: Mapping[str, tuple[PeeringReport, ...]] = field(factory=dict)
+    """By partition."""
 
 
 @frozen
@@ -26,6 +58,7 @@ class Network:
 
     metadata: ObjectMeta
     spec: NetworkSpec = field(factory=NetworkSpec)
+    status: NetworkStatus = field(factory=NetworkStatus)
 
 
 # -- load balancers ----------------------------------------------------------------------------------------------------
@@ -144,6 +177,7 @@ class PublicIP:
 
 @frozen
 class NetworkInterfaceSpec:
+    network_ref: LocalRef = field(factory=LocalRef)
     ips: tuple[str | None, ...] = ()
     prefixes: tuple[str | None, ...] = ()
     public_ips: tuple[PublicIP, ...] = field(default=(), metadata=wire("publicIPs"))
@@ -165,3 +199,32 @@ class NetworkInterface:
     metadata: ObjectMeta
     spec: NetworkInterfaceSpec = NetworkInterfaceSpec()
     status: NetworkInterfaceStatus = NetworkInterfaceStatus()
+
+
+# -- network policies --------------------------------------------------------------------------------------------------
+
+
+@frozen
+class NetworkPolicySpec:
+    network_ref: LocalRef = field(factory=LocalRef)
+    """Immutable."""
+    ingress: tuple[Any, ...] = ()
+    egress: tuple[Any, ...] = ()
+
+
+@frozen
+class NetworkPolicy:
+    """A policy as its user declared it, in words of the data plane."""
+
+    metadata: ObjectMeta
+    spec: NetworkPolicySpec = field(factory=NetworkPolicySpec)
+
+
+@frozen
+class NetworkPolicyRule:
+    """The policy of the same name with addresses for selectors: what is enforced. It has no ``spec``."""
+
+    metadata: ObjectMeta
+    targets: tuple[Any, ...] = ()
+    ingress_rule: tuple[Any, ...] = ()
+    egress_rule: tuple[Any, ...] = ()

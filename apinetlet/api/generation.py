@@ -44,6 +44,10 @@ class Generation:
     """Name of the Lease that the Go daemon uses for leader election, too."""
     ephemeral_manager: str = ""
     """Who makes ephemeral VirtualIPs, where it does not own all of them; empty: they always have an owner."""
+    rule_manager: str = ""
+    """Field manager of the rules that policies are resolved into; empty: the api-net cluster knows no policies."""
+    has_peerings: bool = False
+    """Whether the api-net cluster knows peerings of networks."""
     version: str = "v1alpha1"
 
     @property
@@ -97,6 +101,8 @@ IRONCORE = Generation(
     scheme=Scheme.IRONCORE,
     lease="fa89daf5.apinetlet.apinet.ironcore.dev",
     ephemeral_manager="ephemeral-manager",
+    rule_manager="networkpolicies.networking.ironcore.dev",
+    has_peerings=True,
 )
 
 GENERATIONS = {generation.name: generation for generation in (ONMETAL, IRONCORE)}

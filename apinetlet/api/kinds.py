@@ -58,3 +58,27 @@ class Kinds:
                 kind="NetworkInterface", plural="networkinterfaces", type=apinet.NetworkInterface
             ),
         )
+
+
+@frozen
+class PolicyKinds:
+    """Where policies are served. Only a generation with a ``rule_manager`` has all three."""
+
+    source: Resource[networking.NetworkPolicy]
+    target: Resource[apinet.NetworkPolicy]
+    rule: Resource[apinet.NetworkPolicyRule]
+
+    @classmethod
+    def of(cls, generation: Generation) -> "PolicyKinds":
+        target = partial(Resource, group=generation.apinet, version=generation.version)
+        return cls(
+            source=Resource(
+                generation.networking,
+                generation.version,
+                "NetworkPolicy",
+                "networkpolicies",
+                type=networking.NetworkPolicy,
+            ),
+            target=target(kind="NetworkPolicy", plural="networkpolicies", type=apinet.NetworkPolicy),
+            rule=target(kind="NetworkPolicyRule", plural="networkpolicyrules", type=apinet.NetworkPolicyRule),
+        )

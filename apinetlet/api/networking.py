@@ -12,6 +12,7 @@ from attrs import field, frozen
 from apinetlet.api.references import LocalRef, UIDRef
 from reconcile.kube import ObjectMeta
 from reconcile.kube.codec import wire
+from reconcile.kube.objects import EMPTY
 
 
 class NetworkState(Enum):
@@ -23,15 +24,70 @@ class NetworkState(Enum):
 
 
 @frozen
+class PeerRef:
+    """A Network, which may be another user's."""
+
+    namespace: str = ""
+    """Empty: that of who names it."""
+    name: str = ""
+
+
+@frozen
+class PeeringPrefix:
+    """A part of the Network that its peer may reach: given, or what a Prefix of the same namespace holds."""
+
+    name: str = ""
+    prefix: str = ""
+    prefix_ref: LocalRef | None = None
+
+
+@frozen
+class Peering:
+    """What a Network wants of another one. It comes about if that one wants the same."""
+
+    name: str = ""
+    network_ref: PeerRef = PeerRef()
+    prefixes: tuple[PeeringPrefix, ...] = ()
+    """None: the peer may reach everything."""
+
+
+@frozen
+class PeeringClaim:
+    """A Network that has a peering pointing back, as the API's controllers found."""
+
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+@frozen
 class NetworkSpec:
     provider_id: str = field(default="", metadata=wire("providerID"))
     """Optional; immutable once it is not empty."""
+    peerings: tuple[Peering, ...] = ()
+    incoming_peerings: tuple[PeeringClaim, ...] = ()
+
+
+@frozen
+class ExposedPrefix:
+    name: str = ""
+    prefix: str = ""
+
+
+@frozen
+class PeeringStatus:
+    """How one peering is; ``state`` as the data plane says."""
+
+    name: str = ""
+    state: str = ""
+    prefixes: tuple[ExposedPrefix, ...] = ()
 
 
 @frozen
 class NetworkStatus:
     state: NetworkState | None = None
     """Cleared by the server at creation."""
+    peerings: tuple[PeeringStatus, ...] = ()
 
 
 @frozen
@@ -182,6 +238,7 @@ class VirtualIPSource:
 class NetworkInterfaceSpec:
     provider_id: str = field(default="", metadata=wire("providerID"))
     """Names the interface of the data plane; comes and goes with the machine it is attached to."""
+    network_ref: LocalRef = field(factory=LocalRef)
     virtual_ip: VirtualIPSource | None = field(default=None, metadata=wire("virtualIP"))
     prefixes: tuple[IPSource, ...] = ()
 
@@ -202,3 +259,82 @@ class NetworkInterface:
     metadata: ObjectMeta
     spec: NetworkInterfaceSpec = NetworkInterfaceSpec()
     status: NetworkInterfaceStatus = NetworkInterfaceStatus()
+
+
+# -- network policies --------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Expression:
+    key: str = ""
+    operator: str = ""
+    values: tuple[str, ...] = ()
+
+
+@frozen
+class Selector:
+    """Labels; an empty one means everything."""
+
+    match_labels: Mapping[str, str] = EMPTY
+    match_expressions: tuple[Expression, ...] = ()
+
+
+@frozen
+class ObjectSelector(Selector):
+    kind: str = ""
+    """``NetworkInterface``, ``LoadBalancer`` or ``VirtualIP``."""
+
+
+@frozen
+class IPBlock:
+    cidr: str = ""
+    excepted: tuple[str, ...] = field(default=(), metadata=wire("except"))
+    """Parts of ``cidr``."""
+
+
+@frozen
+class PolicyPeer:
+    """Whom a rule lets through: one of both."""
+
+    object_selector: ObjectSelector | None = None
+    ip_block: IPBlock | None = None
+
+
+@frozen
+class PolicyPort:
+    protocol: str = ""
+    port: int | None = None
+    """0 or absent: all of them."""
+    end_port: int | None = None
+
+
+@frozen
+class IngressRule:
+    ports: tuple[PolicyPort, ...] = ()
+    peers: tuple[PolicyPeer, ...] = field(default=(), metadata=wire("from"))
+
+
+@frozen
+class EgressRule:
+    ports: tuple[PolicyPort, ...] = ()
+    peers: tuple[PolicyPeer, ...] = field(default=(), metadata=wire("to"))
+
+
+@frozen
+class NetworkPolicySpec:
+    network_ref: LocalRef = field(factory=LocalRef)
+    """Immutable."""
+    network_interface_selector: Selector = Selector()
+    """Whom the policy is for."""
+    ingress: tuple[IngressRule, ...] = ()
+    egress: tuple[EgressRule, ...] = ()
+    policy_types: tuple[str, ...] = ()
+    """``Ingress``, ``Egress``; the server adds those that have rules."""
+
+
+@frozen
+class NetworkPolicy:
+    """Who may talk to whom, as its user declared it."""
+
+    metadata: ObjectMeta
+    spec: NetworkPolicySpec = NetworkPolicySpec()

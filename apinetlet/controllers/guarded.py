@@ -41,12 +41,16 @@ def guarded(
     sources: Sequence[For[Any] | Watches[Any]],
     settings: ControllerSettings,
     rng: Random | None,
+    *,
+    beside: Sequence[Watches[Any]] = (),
 ) -> Controller:
-    """A controller whose ``reconciler`` is asked only while there is something to look at."""
+    """A controller whose ``reconciler`` is asked only while there is something to look at.
+
+    It hears of ``beside``, too, and knows itself what it means that nobody serves those.
+    """
     [primary] = [one for one in sources if isinstance(one, For)]
-    return Controller(
-        name, Guarded(bridge, reconciler, sources, primary.cluster.resource(primary.type)), sources, settings, rng=rng
-    )
+    guard = Guarded(bridge, reconciler, sources, primary.cluster.resource(primary.type))
+    return Controller(name, guard, [*sources, *beside], settings, rng=rng)
 
 
 @define(eq=False)

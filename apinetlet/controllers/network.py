@@ -14,6 +14,8 @@ from apinetlet.api import apinet, networking
 from apinetlet.api.networking import NetworkState
 from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.guarded import guarded
+from apinetlet.controllers.owned import without
+from apinetlet.controllers.peering import Peerings, peer_sources
 from apinetlet.controllers.refusals import is_refusal
 from apinetlet.translate import network as translate
 from apinetlet.translate.network import Standing, View
@@ -38,6 +40,7 @@ class NetworkReconciler:
 
     bridge: Bridge
     mapped: Mapped[networking.Network]
+    peerings: Peerings
 
     async def reconcile(self, request: Request) -> Result:
         network = self.bridge.source.store(self.mapped.source).get(request.key)
@@ -62,10 +65,16 @@ class NetworkReconciler:
         """The counterpart as the server answered it: the only place where its ID is sure to be the current one."""
         bridge = self.bridge
         body = translate.network(
-            network, resource=bridge.kinds.apinet_network, namespace=bridge.namespace, origins=bridge.origins("Network")
+            network,
+            resource=bridge.kinds.apinet_network,
+            namespace=bridge.namespace,
+            origins=bridge.origins("Network"),
+            peerings=self.peerings.wanted(network),
         )
         try:
             target: apinet.Network = await bridge.apply(body)
+            if target.spec.peerings and "spec" not in body:  # none of ours
+                target = await without(bridge, target, ("spec", "peerings"))
             return target
         except KubeError as error:
             if isinstance(error, ApiError) and translate.is_exhausted(error.code, error.message):
@@ -76,18 +85,19 @@ class NetworkReconciler:
             raise
 
     async def _report(self, view: View) -> None:
+        peerings = self.peerings.statuses(view.target)
         match view.standing:
             case Standing.UNKNOWN:  # the server's allocation comes with an event of the counterpart
-                patch = translate.pending(view.source)
+                patch = translate.pending(view.source, peerings)
             case Standing.MISMATCHED:
-                patch = translate.network_status(view.source, NetworkState.ERROR)
+                patch = translate.network_status(view.source, NetworkState.ERROR, peerings)
                 self.bridge.warn(
                     view.source,
                     "ProviderIDMismatch",
                     f"provider ID {view.source.spec.provider_id} does not name the live counterpart {view.provider_id}",
                 )
             case Standing.UNSET | Standing.MATCHING:
-                patch = translate.network_status(view.source, NetworkState.AVAILABLE)
+                patch = translate.network_status(view.source, NetworkState.AVAILABLE, peerings)
         await self.bridge.report(view.source, patch)
 
     async def _report_pending(self, network: networking.Network) -> None:
@@ -98,7 +108,9 @@ class NetworkReconciler:
             log.info("Could not report a pending network key=%s error=%s", network.metadata.key, error)
 
 
-def network_controller(bridge: Bridge, settings: ControllerSettings, *, rng: Random | None = None) -> Controller:
+def network_controller(
+    bridge: Bridge, settings: ControllerSettings, *, reports_peerings: bool = True, rng: Random | None = None
+) -> Controller:
     """The controller and its table of watches."""
     kinds = bridge.kinds
     sources: list[For[Any] | Watches[Any]] = [
@@ -108,8 +120,11 @@ def network_controller(bridge: Bridge, settings: ControllerSettings, *, rng: Ran
     return guarded(
         bridge,
         "network",
-        NetworkReconciler(bridge, Mapped(kinds.network, (kinds.apinet_network,))),
+        NetworkReconciler(
+            bridge, Mapped(kinds.network, (kinds.apinet_network,)), Peerings(bridge, are_reported=reports_peerings)
+        ),
         sources,
         settings,
         rng,
+        beside=peer_sources(bridge) if bridge.generation.has_peerings else (),
     )

@@ -64,6 +64,19 @@ def network(write: Write) -> Iterator[Fault]:
         yield from (
             invalid_value(f"{path}.networkRef.namespace", namespace, text) for text in names.label(namespace, False)
         )
+    yield from _peering_prefixes(write.object)
+
+
+def _peering_prefixes(document: Document) -> Iterator[Fault]:
+    """One name over all peerings; and one reference, of which none is one, too: so at most one prefix is literal."""
+    seen: set[tuple[str, str]] = set()
+    for index, one in enumerate(checks.entries(document, "spec.peerings")):
+        for place, prefix in enumerate(checks.entries(one, "prefixes")):
+            for field in ("name", "prefixRef.name"):
+                value = checks.at(prefix, field) or ""
+                if (field, value) in seen:
+                    yield duplicate(f"spec.peerings[{index}].prefixes[{place}].{field}", value)
+                seen.add((field, value))
 
 
 # -- NetworkInterface, LoadBalancer ------------------------------------------------------------------------------------

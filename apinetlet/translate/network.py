@@ -4,27 +4,32 @@ Pure. The body for the api-net cluster holds only what we own: an ID is the serv
 where nothing changes.
 """
 
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from attrs import frozen
 
 from apinetlet.api import Generation, apinet, networking
-from apinetlet.api.networking import NetworkState
+from apinetlet.api.networking import NetworkState, PeeringStatus
 from apinetlet.origin import Origins
+from apinetlet.translate.body import body, filled
+from apinetlet.translate.peering import document
 from provider import Meaning, ProviderID, ProviderIDError, parse
 from reconcile.kube import MergePatch, Resource
 
 
 def network(
-    source: networking.Network, *, resource: Resource[apinet.Network], namespace: str, origins: Origins
+    source: networking.Network,
+    *,
+    resource: Resource[apinet.Network],
+    namespace: str,
+    origins: Origins,
+    peerings: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The api-net Network for ``source``: named after its uid, in ``namespace``, marked with its origin."""
-    return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": {"namespace": namespace, "name": source.metadata.uid, **origins.metadata(source.metadata)},
-    }
+    spec = filled({"peerings": list(peerings)})
+    return body(resource, source.metadata, namespace=namespace, origins=origins, spec=spec)
 
 
 class Standing(Enum):
@@ -77,14 +82,22 @@ def network_spec(view: View) -> MergePatch | None:
     return MergePatch({"spec": {"providerID": view.provider_id}}) if view.standing is Standing.UNSET else None
 
 
-def network_status(source: networking.Network, state: NetworkState) -> MergePatch | None:
-    """``state`` for the source, if it says something else now."""
-    return None if source.status.state is state else MergePatch({"status": {"state": state.value}})
+def network_status(
+    source: networking.Network, state: NetworkState, peerings: Sequence[PeeringStatus] | None = None
+) -> MergePatch | None:
+    """``state`` for the source, if it says something else now, and ``peerings`` likewise; ``None``: not ours to say."""
+    changes: dict[str, Any] = {}
+    if source.status.state is not state:
+        changes["state"] = state.value
+    if peerings is not None and source.status.peerings != tuple(peerings):
+        changes["peerings"] = [document(one) for one in peerings] or None
+    return MergePatch({"status": changes}) if changes else None
 
 
-def pending(source: networking.Network) -> MergePatch | None:
+def pending(source: networking.Network, peerings: Sequence[PeeringStatus] | None = None) -> MergePatch | None:
     """``Pending``, unless the source was available before: an outage of the other side must not take that back."""
-    return None if source.status.state is NetworkState.AVAILABLE else network_status(source, NetworkState.PENDING)
+    was_available = source.status.state is NetworkState.AVAILABLE
+    return network_status(source, NetworkState.AVAILABLE if was_available else NetworkState.PENDING, peerings)
 
 
 def counterpart_name(source: networking.Network, generation: Generation, namespace: str) -> str:
