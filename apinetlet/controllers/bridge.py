@@ -19,6 +19,7 @@ from apinetlet.home import Home
 from apinetlet.origin import ORIGIN, Origins
 from apinetlet.predicates import Eligibility
 from apinetlet.standings import Standings
+from apinetlet.translate.body import holding
 from reconcile import (
     DONE,
     Change,
@@ -158,7 +159,7 @@ class Bridge:
             Exhausted: 409. An apply that forces loses no race: the server is out of addresses.
         """
         try:
-            target = await self.apinet.apply(body)
+            target = await self.apinet.apply(holding(body, self._applied(body)))
         except Conflict as error:
             raise Exhausted(str(error)) from error
         except NotFound as error:
@@ -167,6 +168,15 @@ class Bridge:
             raise
         self.home.found()
         return target
+
+    def _applied(self, body: dict[str, Any]) -> Iterable[bytes]:
+        """The sets of fields that were applied to the object of ``body`` under our name."""
+        kind, meta = (body["apiVersion"], body["kind"]), body["metadata"]
+        for informer in self.apinet.informers:
+            if ((resource := informer.watched.resource).api_version, resource.kind) == kind:
+                known = self.apinet.store(resource).entry(ObjectKey(meta["namespace"], meta["name"]))
+                return () if known is None else [applied.fields for applied in known.applied]
+        return ()
 
     async def recreate(
         self, source: Source, resource: Resource[Target], target: Target, field: str, *, end: End | None = None

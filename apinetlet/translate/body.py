@@ -1,6 +1,6 @@
 """What every api-net object that we write has in common: where it stands, whose it is, and who owns it. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -32,3 +32,15 @@ def body(
 def filled(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is empty: an absent text, number, list or map stays absent."""
     return {name: value for name, value in values.items() if value not in (None, "", [], {}, ())}
+
+
+def holding(body: dict[str, Any], applied: Iterable[bytes]) -> dict[str, Any]:
+    """``body``, with an empty ``spec`` if it has none and what was ``applied`` under our name before had one.
+
+    The Go daemon applies every Network with one. Who owns a map and leaves it out takes it away with all in it that
+    nobody owns, such as what the server allocated; that cannot be, so the server would refuse it for ever. ``applied``
+    are sets of fields (``fieldsV1``).
+    """
+    if "spec" in body or not any(b'"f:spec"' in fields for fields in applied):
+        return body
+    return {**body, "spec": {}}

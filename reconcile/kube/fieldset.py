@@ -33,7 +33,8 @@ def covers(applied_fields_v1: Mapping[str, Any], body: Mapping[str, Any], live: 
 
     What is empty is not kept by built-in kinds, nor in the ``metadata`` of any, though its field is owned. That it is
     owned and not there is proof enough: who takes a field away, or puts something into it, takes it from its owner.
-    Sending such an apply to a custom resource would write a new time into our entry, each time.
+    Sending such an apply to a custom resource would write a new time into our entry, each time. Nor does an empty
+    ``spec`` want anything: of every kind it is a map of fields, whoever set them.
 
     One thing cannot be told without a schema: a leaf that was applied as ``{}`` and is now a map whose values others
     have set already passes for an atomic map. The values are right then; only their owners stay as they are.
@@ -46,6 +47,9 @@ def covers(applied_fields_v1: Mapping[str, Any], body: Mapping[str, Any], live: 
     if any(name in meta and not same(meta[name], live_meta.get(name)) for name in _UNOWNED):
         return False
     owned = {name: value for name, value in body.items() if name not in ("apiVersion", "kind", "metadata")}
+    if owned.get("spec") == {} and applied_fields_v1.get("f:spec") == {} and isinstance(live.get("spec", {}), Mapping):
+        del owned["spec"]
+        applied_fields_v1 = {name: node for name, node in applied_fields_v1.items() if name != "f:spec"}
     if labelled := {
         name: value for name, value in meta.items() if name not in _UNOWNED and not (name in _GRANULAR and value == [])
     }:

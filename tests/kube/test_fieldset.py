@@ -371,6 +371,11 @@ def test_an_item_of_a_list_need_not_say_what_it_is(name: str) -> None:
         ({"a": {}}, {"a": 1}, {"a": 1}, False),
         ({"f:metadata": {"f:labels": {"f:a": {}}}}, {"metadata": {"labels": {"a": "1"}}}, {"metadata": None}, False),
         ({"f:metadata": {}}, {"metadata": {"labels": {"a": "1"}}}, {"metadata": {"labels": {"a": "1"}}}, True),
+        ({"f:spec": {}}, {"spec": {}}, {"spec": {"id": "7"}}, True),
+        ({"f:spec": {}}, {"spec": {}}, {}, True),
+        ({"f:spec": {}}, {}, {"spec": {"id": "7"}}, False),
+        ({"f:spec": {"f:a": {}}}, {"spec": {}}, {"spec": {"a": 1}}, False),
+        ({}, {"spec": {}}, {"spec": {"id": "7"}}, False),
     ],
 )
 def test_what_is_unclear_is_no_proof(

@@ -1,28 +1,18 @@
-"""Objects as the Go daemon leaves them are taken over: no ID, no address and no uid changes, in either origin layout.
-
-The Go daemon applies typed objects, so its field set also has empty parts; it patches interfaces and sources. Releases
-for ``ironcore`` up to 0.3 wrote the whole origin as labels.
-"""
+"""Objects as the Go daemon leaves them are taken over: no ID, no address and no uid changes, in either layout."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from apinetlet.api import IRONCORE, ONMETAL, Generation
-from apinetlet.api.generation import NameIn
+from apinetlet.api import IRONCORE, Generation
 from apinetlet.api.networking import NetworkState
 from apinetlet.origin import Origins
 from reconcile.kube import MergePatch, ObjectKey, ObjectMeta, Resource
 from reconcile.testing.faults import FaultPlan, Refused, Rule
 from tests.scenarios.daemon import Lab, lab
-from tests.scenarios.people import HOME, TARGET, Both
-
-LAYOUTS = [
-    pytest.param(ONMETAL, False, id="onmetal"),
-    pytest.param(IRONCORE, False, id="ironcore"),
-    pytest.param(IRONCORE, True, id="ironcore-former-layout"),
-]
+from tests.scenarios.go_daemon import LAYOUTS, GoDaemon, origin
+from tests.scenarios.people import HOME, Both
 
 
 @pytest.fixture
@@ -31,29 +21,14 @@ async def world(generation: Generation) -> AsyncIterator[Lab]:
         yield both
 
 
-def origin(generation: Generation, kind: str, source: ObjectMeta, *, former: bool) -> dict[str, Any]:
-    placed = dict(Origins(generation, kind).metadata(source))
-    if former:
-        assert generation.name_in is NameIn.ANNOTATION
-        return {"labels": {**placed["labels"], **placed["annotations"]}}
-    return placed
-
-
 async def left_by_the_go_daemon(world: Lab, both: Both, *, former: bool) -> None:
     """A Network, a VirtualIP and an interface that has it, mapped."""
-    generation, kinds = world.generation, both.kinds
-    here = both.here.client(field_manager=generation.field_manager, user_agent="go")
-    there = both.there.client(field_manager=generation.field_manager, user_agent="go")
-
-    async def applied(resource: Resource[Any], kind: str, source: ObjectMeta, spec: dict[str, Any]) -> Any:
-        metadata = {"name": source.uid, "namespace": TARGET, **origin(generation, kind, source, former=former)}
-        head = {"apiVersion": resource.api_version, "kind": resource.kind}
-        return await there.apply(resource, {**head, "metadata": metadata, "spec": spec, "status": {}})
-
+    kinds, go = both.kinds, GoDaemon.between(world.world, former=former)
     network = await both.user.create(kinds.network, {"metadata": {"name": "net"}, "spec": {}}, namespace=HOME)
-    made = await applied(kinds.apinet_network, "Network", network.metadata, {})
+    made = await go.apply(kinds.apinet_network, "Network", network.metadata, spec={}, status={})
     vip = await both.create_vip()
-    ip = await applied(kinds.apinet_ip, "VirtualIP", vip.metadata, {"type": "Public", "ipFamily": "IPv4"})
+    public = {"type": "Public", "ipFamily": "IPv4"}
+    ip = await go.apply(kinds.apinet_ip, "VirtualIP", vip.metadata, spec=public, status={})
     found = await both.create_interface()
     nic = await both.create_nic(on=found, vip="public")
     sources: list[tuple[Resource[Any], str, dict[str, Any], dict[str, Any]]] = [
@@ -62,18 +37,18 @@ async def left_by_the_go_daemon(world: Lab, both: Both, *, former: bool) -> None
         (kinds.network_interface, "nic", {}, {"state": "Available", "ips": ["192.168.178.1"], "virtualIP": ip.spec.ip}),
     ]
     for resource, name, spec, status in sources:
-        key, finalizers = ObjectKey(HOME, name), [generation.finalizer(resource.kind)]
-        await here.patch(resource, key, MergePatch({"metadata": {"finalizers": finalizers}, "spec": spec}))
-        await here.patch(resource, key, MergePatch({"status": status}), subresource="status")
-    claim = {"metadata": origin(generation, "NetworkInterface", nic.metadata, former=former)}
-    public = [{"name": ip.spec.ip, "ipFamily": "IPv4", "ip": ip.spec.ip}]
-    await there.patch(kinds.apinet_network_interface, found.metadata.key, MergePatch(claim))
-    await there.patch(kinds.apinet_network_interface, found.metadata.key, MergePatch({"spec": {"publicIPs": public}}))
+        await go.keep(resource, ObjectKey(HOME, name), spec=spec, status=status)
+    claim = {"metadata": go.origin("NetworkInterface", nic.metadata)}
+    listed = [{"name": ip.spec.ip, "ipFamily": "IPv4", "ip": ip.spec.ip}]
+    await go.there.patch(kinds.apinet_network_interface, found.metadata.key, MergePatch(claim))
+    await go.there.patch(
+        kinds.apinet_network_interface, found.metadata.key, MergePatch({"spec": {"publicIPs": listed}})
+    )
     await both.program("machine-0", "Ready", publicIPs=[ip.spec.ip])
 
 
 def provider_id(world: Lab, made: Any) -> str:
-    parts = (TARGET, made.metadata.name, made.spec.id, made.metadata.uid)
+    parts = (made.metadata.namespace, made.metadata.name, made.spec.id, made.metadata.uid)
     return f"{world.generation.scheme.value}://{'/'.join(parts)}"
 
 
@@ -99,8 +74,9 @@ async def test_what_the_go_daemon_left_is_taken_over_as_it_is(world: Lab, former
     await left_by_the_go_daemon(world, both, former=former)
     before = what_matters(both)
     assert world.network("net").status.state is NetworkState.AVAILABLE
-    async with world.daemon():
+    async with world.daemon() as daemon:
         await world.rest()
+        assert not any(controller.snapshot().failing for controller in daemon.controllers)
     assert what_matters(both) == before
     network = world.network("net")
     for kind, source, target in (
