@@ -72,7 +72,8 @@ PURE = {
         "reconcile/testing/apiserver": "storage.py routes.py schema.py apply.py strategy.py gc.py messages.py "
         "tokens.py impersonation.py flags.py",
         "apinetlet": "names.py origin.py claims.py predicates.py flags.py settings.py translate/ api/ demo/table.py "
-        "demo/checks.py demo/source.py demo/networkids.py demo/addresses.py demo/claims.py demo/actors/slots.py",
+        "demo/checks.py demo/source.py demo/networkids.py demo/addresses.py demo/claims.py demo/actors/slots.py "
+        "demo/actors/room.py",
     }.items()
     for module in modules.split()
 }

@@ -1,10 +1,11 @@
 """What everybody else in the two clusters works with: both clusters' stores and clients, untyped.
 
-Actors read documents as they come, for they stand for programs that know fields the daemon does not.
+Actors read documents as they come, for they stand for programs that know fields the daemon does not. Each says what it
+reads of the kinds it watches (``sees``), so that it is asked again only where that has changed.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -14,6 +15,7 @@ from apinetlet.demo.definitions import source_kinds
 from apinetlet.demo.schemas import described
 from reconcile import (
     DONE,
+    Change,
     Client,
     Cluster,
     Controller,
@@ -30,13 +32,14 @@ from reconcile import (
     Seconds,
     Watched,
 )
+from reconcile.controller.predicate import Exactly, Rule, exactly
 from reconcile.controller.source import AnySource
-from reconcile.kube.views import thaw
 
 SOURCE, APINET = "source", "apinet"
-NETWORK, PARENT, OWNER, CLAIMER = "network", "parent", "owner", "claimer"
-"""Indexes: what is in a network, prefixes out of another, prefixes by the uid of who controls them, virtual IPs by the
-interface that has them."""
+NETWORK, OWNER, CLAIMER = "network", "owner", "claimer"
+"""Indexes: what is in a network, prefixes by the uid of who controls them, virtual IPs by who has them."""
+PARENT, WAITING, SELECTING = "parent", "waiting", "selecting"
+"""Indexes: prefixes out of another, those that wait for a part of it, and by namespace those that wait for a parent."""
 MACHINE, TARGET, GATEWAY = "machine", "target", "gateway"
 """Indexes of the api-net cluster: interfaces by whom a machine made them for, tables by the uids they send to, and
 whatever refers to a NAT gateway."""
@@ -135,10 +138,46 @@ class Desk:
 
 
 def look(found: Any, *path: str) -> Any:
-    """The value at a path of fields, thawed; ``None`` for what is absent, null or empty."""
+    """The value at a path of fields, to read and never to change; ``None`` for what is absent, null or empty."""
+    value = found.inside if isinstance(found, Object) else found
     for step in path:
-        found = found.get(step) if isinstance(found, Mapping) else None
-    return thaw(found) or None
+        value = value.get(step) if isinstance(value, dict) else None
+    return value or None
+
+
+def sees(read: Callable[[Object], Any]) -> Exactly:
+    """Passes a change of what ``read`` sees of an object. It sees nothing, ``None``, of one that is not there."""
+
+    def differs(change: Change[Object]) -> bool:
+        old, new = change.old_object, change.new_object
+        return (None if old is None else read(old)) != (None if new is None else read(new))
+
+    return exactly(Rule("sees", differs))
+
+
+def goes(change: Change[Object]) -> bool:
+    """Whether an object is there no more. Stand ``exactly`` around it."""
+    return change.new is None
+
+
+def spec_of(found: Object) -> tuple[Any, ...]:
+    """What most see of an object: all that somebody wants of it, and whether it has to go."""
+    return look(found, "spec"), found.metadata.is_deleting
+
+
+def owners_of(found: Object) -> tuple[Any, ...]:
+    """What an owner sees of what it owns."""
+    return found.metadata.owner_references, found.metadata.is_deleting
+
+
+def held(found: Object) -> tuple[Any, ...]:
+    """What those see who hold an object: who else does, and whether it has to go."""
+    return found.metadata.finalizers, found.metadata.is_deleting
+
+
+def place_of(found: Object) -> tuple[Any, ...]:
+    """Which network an object is in, and on which node, if it stays."""
+    return look(found, "spec", "networkRef"), look(found, "spec", "nodeRef"), found.metadata.is_deleting
 
 
 def named(found: Object) -> str:
@@ -196,6 +235,16 @@ def parent_of(prefix: Object) -> ObjectKey | None:
     return key_of(prefix, name) if name else None
 
 
+def is_allocated(prefix: Object) -> bool:
+    return bool(look(prefix, "status", "phase") == "Allocated")
+
+
+def is_selecting(prefix: Object) -> bool:
+    """Whether it waits for a parent that its labels make fit."""
+    spec = look(prefix, "spec") or {}
+    return spec.get("parentSelector") is not None and parent_of(prefix) is None and not is_allocated(prefix)
+
+
 def targets_of(table: Object) -> Iterator[str]:
     """The uids of the interfaces that a NAT table sends to."""
     for ip in look(table, "ips") or ():
@@ -231,7 +280,12 @@ def _indexes(generation: Generation) -> dict[str, dict[str, tuple[Index, ...]]]:
             "loadbalancers": (by_network,),
             "natgateways": (by_network,),
             "virtualips": (Index(CLAIMER, lambda found: _one(claimer_of(found))),),
-            "prefixes": (Index(PARENT, lambda found: _one(parent_of(found))), Index(OWNER, _controller, needs="meta")),
+            "prefixes": (
+                Index(PARENT, lambda found: _one(parent_of(found))),
+                Index(WAITING, lambda found: () if is_allocated(found) else _one(parent_of(found))),
+                Index(SELECTING, lambda found: (found.metadata.namespace,) if is_selecting(found) else ()),
+                Index(OWNER, _controller, needs="meta"),
+            ),
         },
         APINET: {
             "networkinterfaces": (by_network, Index(MACHINE, machine), Index(GATEWAY, gateways_of)),

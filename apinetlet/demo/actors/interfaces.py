@@ -4,13 +4,14 @@ Plays the metalnetlet of each partition, for interfaces and networks. An interfa
 and works; what it was given is what its status says. What is deleted is let go of once it is taken down.
 """
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
 from attrs import define, field, frozen
 
-from apinetlet.demo.actors.desk import APINET, NETWORK, TARGET, Desk, key_of, look, requests
-from reconcile import DONE, Controller, For, Object, ObjectKey, Request, Result, Seconds, Watches, enqueue_by
+from apinetlet.demo.actors.desk import APINET, NETWORK, TARGET, Desk, held, look, place_of, requests, sees
+from reconcile import DONE, Change, Controller, For, Object, ObjectKey, Request, Result, Seconds, Watches, enqueue_by
 from reconcile.core import now
 from reconcile.kube import MergePatch, finalizers
 from reconcile.kube.patch import merge
@@ -38,11 +39,10 @@ class Interfaces:
         interface = await desk.apinet.patch(interface, finalizers.add(interface, finalizer))
         status = look(interface, "status") or {}
         state = status.get("state")
-        if not state:
-            await desk.apinet.patch_status(interface, MergePatch({"status": {"state": "Pending"}}))
         if not state or state == "Pending":
             left = self._due.setdefault(interface.metadata.uid, now() + desk.pace) - now()
             if left > 0:
+                await desk.apinet.patch_status(interface, MergePatch({"status": {"state": "Pending"}}))
                 return Result(requeue_after=left)
             del self._due[interface.metadata.uid]
         wanted = {**status, **self._programmed(interface)}
@@ -63,6 +63,19 @@ class Interfaces:
             "natIPs": [ip for table in tables for ip in _sending(table, interface.metadata.uid)][:1],
             "prefixes": [str(ip_network(one, strict=False)) for one in look(interface, "spec", "prefixes") or ()],
         }
+
+
+def _given(interface: Object) -> tuple[Any, ...]:
+    """What a node sees of an interface: who holds it, what it was given, and its state, which others may set."""
+    spec = look(interface, "spec") or {}
+    return held(interface), spec.get("publicIPs"), spec.get("prefixes"), look(interface, "status", "state")
+
+
+def _names(ip: dict[str, Any]) -> Iterator[str]:
+    """The interfaces that a NAT table sends to from one address."""
+    for section in ip.get("sections") or ():
+        if name := look(section, "targetRef", "name"):
+            yield name
 
 
 def _sending(table: Object, uid: str) -> list[str]:
@@ -100,13 +113,13 @@ def controllers(desk: Desk) -> list[Controller]:
     """Interfaces and networks."""
     interfaces = desk.at_apinet["networkinterfaces"]
 
-    def sent_to(table: Object) -> list[Request]:
-        names = [
-            look(section, "targetRef", "name")
-            for ip in look(table, "ips") or ()
-            for section in ip.get("sections") or ()
-        ]
-        return requests(APINET, [key_of(table, name) for name in dict.fromkeys(names) if name])
+    def sent_to(change: Change[Object]) -> list[Request]:
+        """The interfaces whose address of a table became another one."""
+        old, new = (
+            {(name, ip["ip"]) for ip in look(table, "ips") or () for name in _names(ip)}
+            for table in (change.old_object, change.new_object)
+        )
+        return requests(APINET, [ObjectKey(change.key.namespace, name) for name, _ in sorted(old ^ new)])
 
     def network(interface: Object) -> list[Request]:
         name = look(interface, "spec", "networkRef", "name")
@@ -116,11 +129,14 @@ def controllers(desk: Desk) -> list[Controller]:
         desk.controller(
             "interfaces",
             Interfaces(desk),
-            [For(desk.apinet, interfaces), Watches(desk.apinet, desk.at_apinet["nattables"], enqueue_by(sent_to))],
+            [For(desk.apinet, interfaces, sees(_given)), Watches(desk.apinet, desk.at_apinet["nattables"], sent_to)],
         ),
         desk.controller(
             "partitions",
             Networks(desk),
-            [For(desk.apinet, desk.at_apinet["networks"]), Watches(desk.apinet, interfaces, enqueue_by(network))],
+            [
+                For(desk.apinet, desk.at_apinet["networks"], sees(held)),
+                Watches(desk.apinet, interfaces, enqueue_by(network), sees(place_of)),
+            ],
         ),
     ]

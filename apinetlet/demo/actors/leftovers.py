@@ -5,8 +5,9 @@ Source: the load balancer controller of the Go api-net servers.
 
 from attrs import frozen
 
-from apinetlet.demo.actors.desk import Desk
+from apinetlet.demo.actors.desk import Desk, goes
 from reconcile import DONE, Controller, For, Request, Result
+from reconcile.controller.predicate import exactly
 
 
 @frozen
@@ -24,4 +25,5 @@ class Routings:
 
 def controllers(desk: Desk) -> list[Controller]:
     """Load balancers and their routings, which have one name."""
-    return [Controller("load-balancers", Routings(desk), [For(desk.apinet, desk.at_apinet["loadbalancers"])])]
+    balancers = For(desk.apinet, desk.at_apinet["loadbalancers"], exactly(goes))
+    return [Controller("load-balancers", Routings(desk), [balancers])]

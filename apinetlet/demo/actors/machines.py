@@ -14,10 +14,13 @@ from apinetlet.demo.actors.desk import (
     SOURCE,
     Desk,
     document,
+    is_allocated,
     key_of,
     look,
     network_of,
     requests,
+    sees,
+    spec_of,
 )
 from provider import Meaning, ProviderID, parse
 from reconcile import DONE, Controller, For, Object, ObjectKey, Request, Result, Watches, enqueue_by
@@ -77,7 +80,7 @@ class Machines:
         if value := one.get("value"):
             return str(value)
         prefix = self.desk.of("prefixes", key_of(interface, f"{interface.metadata.name}-{index}"))
-        if look(prefix, "status", "phase") != "Allocated":
+        if prefix is None or not is_allocated(prefix):
             return None
         return str(look(prefix, "spec", "prefix")).partition("/")[0]
 
@@ -117,9 +120,24 @@ def controllers(desk: Desk, namespace: str) -> list[Controller]:
         return requests(SOURCE, [key_of(prefix, reference.name)] if reference is not None and is_ours else [])
 
     sources: list[AnySource] = [
-        For(desk.source, interfaces),
-        Watches(desk.source, desk.at_source["networks"], enqueue_by(within)),
-        Watches(desk.source, desk.at_source["prefixes"], enqueue_by(owner)),
-        Watches(desk.apinet, desk.at_apinet["networkinterfaces"], enqueue_by(made_for)),
+        For(desk.source, interfaces, sees(spec_of)),
+        Watches(
+            desk.source,
+            desk.at_source["networks"],
+            enqueue_by(within),
+            sees(lambda network: look(network, "spec", "providerID")),
+        ),
+        Watches(
+            desk.source,
+            desk.at_source["prefixes"],
+            enqueue_by(owner),
+            sees(lambda prefix: look(prefix, "spec", "prefix") if is_allocated(prefix) else None),
+        ),
+        Watches(
+            desk.apinet,
+            desk.at_apinet["networkinterfaces"],
+            enqueue_by(made_for),
+            sees(lambda found: (look(found, "status", "state"), found.metadata.is_deleting)),
+        ),
     ]
     return [desk.controller("machines", Machines(desk, namespace), sources)]

@@ -17,14 +17,19 @@ from apinetlet.demo.actors.desk import (
     Desk,
     document,
     gateways_of,
+    goes,
     key_of,
     look,
     network_of,
     owned_by,
+    owners_of,
     requests,
+    sees,
+    spec_of,
 )
 from apinetlet.demo.actors.slots import Target, desired, slots_of, table
 from reconcile import DONE, Controller, For, Object, ObjectKey, Owns, Request, Result, Watches, enqueue_by
+from reconcile.controller.predicate import exactly
 from reconcile.controller.source import AnySource
 from reconcile.kube import MergePatch
 
@@ -60,6 +65,11 @@ class Autoscaler:
             metadata = {"resourceVersion": gateway.metadata.resource_version}
             await desk.apinet.patch(gateway, MergePatch({"metadata": metadata, "spec": {"ips": [*ips[:count], *new]}}))
         return DONE
+
+
+def _demand(gateway: Object) -> tuple[Any, ...]:
+    """What the autoscaler sees of a gateway."""
+    return spec_of(gateway), look(gateway, "status", "requestedNATIPs")
 
 
 @frozen
@@ -168,8 +178,8 @@ def autoscaler(desk: Desk) -> list[Controller]:
         return requests(APINET, desk.apinet.store(scalers).keys_by(GATEWAY, gateway.metadata.key))
 
     sources: list[AnySource] = [
-        For(desk.apinet, scalers),
-        Watches(desk.apinet, desk.at_apinet["natgateways"], enqueue_by(scaling)),
+        For(desk.apinet, scalers, sees(spec_of)),
+        Watches(desk.apinet, desk.at_apinet["natgateways"], enqueue_by(scaling), sees(_demand)),
     ]
     return [desk.controller("nat-autoscaler", Autoscaler(desk), sources)]
 
@@ -194,14 +204,17 @@ def gateways(desk: Desk) -> list[Controller]:
             "nat-gateways",
             Gateways(desk),
             [
-                For(desk.apinet, kind),
-                Owns(desk.apinet, desk.at_apinet["nattables"]),
-                Watches(desk.apinet, interfaces, enqueue_by(around)),
+                For(desk.apinet, kind, sees(spec_of)),
+                Owns(desk.apinet, desk.at_apinet["nattables"], sees(owners_of)),
+                Watches(desk.apinet, interfaces, enqueue_by(around), sees(spec_of)),
             ],
         ),
         desk.controller(
             "nat-release",
             Release(desk),
-            [For(desk.apinet, interfaces), Watches(desk.apinet, kind, enqueue_by(claimed))],
+            [
+                For(desk.apinet, interfaces, sees(lambda one: look(one, "spec", "natGateways"))),
+                Watches(desk.apinet, kind, enqueue_by(claimed), exactly(goes)),
+            ],
         ),
     ]

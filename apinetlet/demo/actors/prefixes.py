@@ -5,8 +5,8 @@ allocated as it is; every other gets the first free part of its parent. Source: 
 and the prefix scheduler and allocator of the Go source clusters, without the object that passes between the last two.
 """
 
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
@@ -14,33 +14,43 @@ from attrs import frozen
 from apinetlet.demo.actors.desk import (
     OWNER,
     PARENT,
+    SELECTING,
     SOURCE,
+    WAITING,
     Desk,
     document,
+    is_allocated,
     is_controlled,
+    is_selecting,
     key_of,
     look,
     owned_by,
+    owners_of,
     parent_of,
     requests,
+    sees,
+    spec_of,
 )
+from apinetlet.demo.actors.room import Room
 from reconcile import (
     DONE,
+    Change,
     Controller,
     ControllerSettings,
     For,
+    NotFound,
     Object,
     Owns,
     Request,
     Result,
     Watches,
-    enqueue_by,
 )
 from reconcile.controller.source import AnySource
 from reconcile.kube import MergePatch
 from reconcile.kube.selector import labels_from
 
-Net = IPv4Network | IPv6Network
+AT_ONCE = 100
+"""So many prefixes get their parts in one pass."""
 
 
 class Occupied(Exception):
@@ -84,47 +94,52 @@ def templates(owner: Object) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @frozen
 class Allocation:
-    """Gives prefixes what they ask for: first the prefix itself, in a later write the word that it is theirs."""
+    """Gives prefixes what they ask for: first the prefix itself, in a later write the word that it is theirs.
+
+    Asked about a prefix, it sees to that one and to all that wait for a part of it: what is left of it is worked out
+    once for all of them.
+    """
 
     desk: Desk
 
     async def reconcile(self, request: Request) -> Result:
         prefix = self.desk.of("prefixes", request.key)
-        if prefix is None or prefix.metadata.is_deleting or look(prefix, "status", "phase") == "Allocated":
+        if prefix is None or prefix.metadata.is_deleting:
             return DONE
-        is_root = look(prefix, "spec", "parentRef") is None and look(prefix, "spec", "parentSelector") is None
-        if not is_root and not await self._find(prefix):
-            return DONE  # the parent, or what becomes free in it, is an event
-        await self.desk.source.patch_status(prefix, MergePatch({"status": {"phase": "Allocated"}}))
-        return DONE
+        if is_allocated(prefix):
+            return await self._serve(prefix, self.desk.all_of("prefixes", WAITING, request.key))
+        if is_selecting(prefix):
+            parent = self._selected(prefix)
+            return DONE if parent is None else await self._serve(parent, [prefix])
+        if parent_of(prefix) is None:
+            await self._allocate(prefix, {})
+        return DONE  # who has a parent is seen to with it
 
-    async def _find(self, prefix: Object) -> bool:
-        parent = self._parent(prefix)
-        if parent is None:
-            return False
+    async def _serve(self, parent: Object, waiting: list[Object]) -> Result:
+        """Give those that wait what is left of ``parent``; what becomes free in it later is an event."""
+        waiting = [one for one in waiting if not one.metadata.is_deleting and _is_parent(parent, one)]
+        if not waiting:
+            return DONE
         siblings = self.desk.all_of("prefixes", PARENT, parent.metadata.key)
-        taken = [
-            ip_network(one, strict=False)
-            for sibling in siblings
-            if sibling.metadata.uid != prefix.metadata.uid and (one := look(sibling, "spec", "prefix"))
-        ]
-        whole = ip_network(look(parent, "spec", "prefix"), strict=False)
-        asked, length = look(prefix, "spec", "prefix"), look(prefix, "spec", "prefixLength")
-        if asked:
-            found: Net | None = ip_network(asked, strict=False)
-            if found is None or any(found.overlaps(one) for one in taken):
-                return False
-        elif (found := first_free(whole, taken, length or whole.max_prefixlen)) is None:
-            return False
-        spec = {"prefix": str(found), "parentRef": {"name": parent.metadata.name}}
-        await self.desk.source.patch(prefix, MergePatch({"spec": spec}))
-        return True
+        room = Room.of(
+            look(parent, "spec", "prefix"), [look(one, "spec", "prefix") for one in siblings if is_allocated(one)]
+        )
+        waiting.sort(key=lambda one: look(one, "spec", "prefix") is None)  # who wants a certain part comes first
+        for one in waiting[:AT_ONCE]:
+            asked = look(one, "spec", "prefix")
+            found = room.take(asked) if asked else room.take_first(look(one, "spec", "prefixLength"))
+            if found is not None:
+                with suppress(NotFound):  # then its part is free again, which is an event
+                    await self._allocate(one, {"prefix": found, "parentRef": {"name": parent.metadata.name}})
+        return Result(requeue_after=0.0) if len(waiting) > AT_ONCE else DONE
 
-    def _parent(self, prefix: Object) -> Object | None:
-        if (key := parent_of(prefix)) is not None:
-            found = self.desk.of("prefixes", key)
-            return found if found is not None and _is_parent(found, prefix) else None
-        selector = labels_from(look(prefix, "spec", "parentSelector"))
+    async def _allocate(self, prefix: Object, given: dict[str, Any]) -> None:
+        cluster = self.desk.source
+        prefix = await cluster.patch(prefix, MergePatch({"spec": given}) if given else None)
+        await cluster.patch_status(prefix, MergePatch({"status": {"phase": "Allocated"}}))
+
+    def _selected(self, prefix: Object) -> Object | None:
+        selector = labels_from(look(prefix, "spec", "parentSelector") or {})
         for found in self.desk.source.store(self.desk.at_source["prefixes"]).list(prefix.metadata.namespace):
             if selector.matches(found.metadata.labels) and _is_parent(found, prefix):
                 return found
@@ -135,50 +150,32 @@ def _is_parent(found: Object, of: Object) -> bool:
     return (
         found.metadata.uid != of.metadata.uid
         and not found.metadata.is_deleting
-        and look(found, "status", "phase") == "Allocated"
+        and is_allocated(found)
         and look(found, "spec", "ipFamily") == look(of, "spec", "ipFamily")
     )
-
-
-def first_free(whole: Any, taken: Iterable[Any], length: int) -> Any:
-    """The first network of a length in ``whole`` that overlaps none of ``taken``; ``None`` if there is none. Pure."""
-    step = 1 << (whole.max_prefixlen - length)
-    ranges = sorted((int(one.network_address), int(one.broadcast_address)) for one in taken)
-    at, end = int(whole.network_address), int(whole.broadcast_address)
-    for first, last in ranges:
-        if at + step - 1 < first:
-            break
-        if last >= at:
-            at = -(-(last + 1) // step) * step
-    if length < whole.prefixlen or at + step - 1 > end:
-        return None
-    return type(whole)((at, length))
 
 
 def controllers(desk: Desk) -> list[Controller]:
     """Ephemeral prefixes for interfaces and load balancers, and the allocation of all."""
     prefixes = desk.at_source["prefixes"]
 
-    def children(prefix: Object) -> list[Request]:
-        """Who waits for a parent, or for a part of it that becomes free."""
-        store = desk.source.store(prefixes)
-        parents = [key for key in (parent_of(prefix), prefix.metadata.key) if key is not None]
-        waiting = [one.metadata.key for parent in parents for one in store.by(PARENT, parent)]
-        by_selector = [one.metadata.key for one in store.list(prefix.metadata.namespace) if _selects(one)]
-        return requests(SOURCE, dict.fromkeys([*waiting, *by_selector]))
+    def concerned(change: Change[Object]) -> list[Request]:
+        """Who sees to a prefix that waits. One that is allocated, or frees its part, matters to those that wait."""
+        store, found = desk.source.store(prefixes), change.new_object
+        if found is not None and not is_allocated(found):
+            return requests(SOURCE, [parent_of(found) or change.key])
+        key = change.key if found is not None else parent_of(change.object)
+        keys = [key] if key is not None and store.keys_by(WAITING, key) else []
+        return requests(SOURCE, [*keys, *store.keys_by(SELECTING, change.key.namespace)])
 
     made = [
         desk.controller(
             f"ephemeral-prefixes-{plural}",
             Ephemerals(desk, plural),
-            [For(desk.source, desk.at_source[plural]), Owns(desk.source, prefixes)],
+            [For(desk.source, desk.at_source[plural], sees(spec_of)), Owns(desk.source, prefixes, sees(owners_of))],
         )
         for plural in ("networkinterfaces", "loadbalancers")
     ]
-    sources: list[AnySource] = [For(desk.source, prefixes), Watches(desk.source, prefixes, enqueue_by(children))]
+    sources: list[AnySource] = [Watches(desk.source, prefixes, concerned)]
     # one at a time: what is free is read from the store
     return [*made, desk.controller("prefixes", Allocation(desk), sources, ControllerSettings(workers=1))]
-
-
-def _selects(prefix: Object) -> bool:
-    return look(prefix, "spec", "parentSelector") is not None and look(prefix, "spec", "prefix") is None

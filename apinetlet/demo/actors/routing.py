@@ -12,10 +12,14 @@ from apinetlet.demo.actors.desk import (
     SOURCE,
     Desk,
     document,
+    held,
     look,
     network_of,
     owned_by,
+    place_of,
     requests,
+    sees,
+    spec_of,
 )
 from reconcile import DONE, Controller, For, Object, Request, Result, Watches, enqueue_by
 from reconcile.controller.source import AnySource
@@ -34,7 +38,7 @@ class Routing:
         balancer = desk.of("loadbalancers", request.key)
         if balancer is None or balancer.metadata.is_deleting:
             return DONE
-        selector, key = balancer.at("spec").get("networkInterfaceSelector"), network_of(balancer)
+        selector, key = look(balancer, "spec").get("networkInterfaceSelector"), network_of(balancer)
         network = desk.of("networks", key) if key is not None else None
         if selector is None or network is None:
             return DONE
@@ -42,7 +46,7 @@ class Routing:
         chosen = [
             one
             for one in desk.all_of("networkinterfaces", NETWORK, network.metadata.key)
-            if matching.matches(one.metadata.labels) and look(one, "status", "state") == "Available"
+            if matching.matches(one.metadata.labels) and _is_available(one)
         ]
         owner = owned_by(balancer, desk.at_source["loadbalancers"])
         body = document(desk.at_source["loadbalancerroutings"], request.key, owner)
@@ -50,6 +54,15 @@ class Routing:
         body["destinations"] = [one for interface in chosen for one in _destinations(interface)]
         await desk.source.apply(body)
         return DONE
+
+
+def _is_available(interface: Object) -> bool:
+    return bool(look(interface, "status", "state") == "Available")
+
+
+def _served(interface: Object) -> Any:
+    """What load balancers see of an interface: nothing before it is available."""
+    return (interface.metadata.labels, _destinations(interface)) if _is_available(interface) else None
 
 
 def _destinations(interface: Object) -> list[dict[str, Any]]:
@@ -103,9 +116,9 @@ def routing(desk: Desk) -> list[Controller]:
         return requests(SOURCE, desk.source.store(balancers).keys_by(NETWORK, network.metadata.key))
 
     sources: list[AnySource] = [
-        For(desk.source, balancers),
-        Watches(desk.source, interfaces, enqueue_by(beside)),
-        Watches(desk.source, networks, enqueue_by(within)),
+        For(desk.source, balancers, sees(spec_of)),
+        Watches(desk.source, interfaces, enqueue_by(beside), sees(_served)),
+        Watches(desk.source, networks, enqueue_by(within), sees(lambda network: network.metadata.uid)),
     ]
     return [desk.controller("load-balancer-routing", Routing(desk), sources)]
 
@@ -116,6 +129,6 @@ def protection(desk: Desk) -> list[Controller]:
     def used(found: Object) -> list[Request]:
         return requests(SOURCE, [key] if (key := network_of(found)) is not None else [])
 
-    users = [Watches(desk.source, desk.at_source[one], enqueue_by(used)) for one in USERS]
-    sources: list[AnySource] = [For(desk.source, desk.at_source["networks"]), *users]
+    users = [Watches(desk.source, desk.at_source[one], enqueue_by(used), sees(place_of)) for one in USERS]
+    sources: list[AnySource] = [For(desk.source, desk.at_source["networks"], sees(held)), *users]
     return [desk.controller("network-protection", Protection(desk), sources)]

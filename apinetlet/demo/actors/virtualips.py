@@ -14,12 +14,17 @@ from apinetlet.demo.actors.desk import (
     Desk,
     claimer_of,
     document,
+    goes,
     is_controlled,
     look,
     owned_by,
+    owners_of,
     requests,
+    sees,
+    spec_of,
 )
 from reconcile import DONE, Controller, For, Object, Owns, Request, Result, Watches, enqueue_by
+from reconcile.controller.predicate import exactly
 from reconcile.kube import MergePatch
 
 
@@ -83,15 +88,14 @@ def controllers(desk: Desk) -> list[Controller]:
         desk.controller(
             "ephemeral-virtual-ips",
             Ephemerals(desk),
-            [For(desk.source, interfaces), Owns(desk.source, virtual_ips)],
+            [For(desk.source, interfaces, sees(spec_of)), Owns(desk.source, virtual_ips, sees(owners_of))],
         ),
         desk.controller(
             "virtual-ip-release",
             Release(desk),
-            [For(desk.source, virtual_ips), Watches(desk.source, interfaces, enqueue_by(claimed), _is_gone)],
+            [
+                For(desk.source, virtual_ips, sees(claimer_of)),
+                Watches(desk.source, interfaces, enqueue_by(claimed), exactly(goes)),
+            ],
         ),
     ]
-
-
-def _is_gone(change: Any) -> bool:
-    return change.new is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apinetlet.demo.actors.prefixes import first_free
+from apinetlet.demo.actors.room import Room
 from apinetlet.demo.actors.slots import FIRST, LAST, Target, desired, slots_of, table
 
 
@@ -58,4 +58,25 @@ def test_the_first_free_part_of_a_prefix_is_free_and_there_is_none_before_it(
     whole = ip_network("10.0.0.0/26")
     used = [ip_network((int(whole.network_address) + at, bits), strict=False) for at, bits in taken]
     candidates = [one for one in whole.subnets(new_prefix=length) if not any(one.overlaps(other) for other in used)]
-    assert first_free(whole, used, length) == (candidates[0] if candidates else None)
+    found = Room.of(str(whole), map(str, used)).take_first(length)
+    assert found == (str(candidates[0]) if candidates else None)
+
+
+@given(lengths=st.lists(st.integers(26, 32), max_size=80))
+def test_parts_that_are_given_away_never_overlap_and_the_room_is_used_up(lengths: list[int]) -> None:
+    room, whole = Room.of("10.0.0.0/26", []), ip_network("10.0.0.0/26")
+    given_away = [ip_network(found) for length in lengths if (found := room.take_first(length)) is not None]
+    assert all(one.subnet_of(whole) for one in given_away)  # type: ignore[arg-type]
+    assert all(not one.overlaps(other) for number, one in enumerate(given_away) for other in given_away[:number])
+    left = sum(room.take_first(32) is not None for _ in range(whole.num_addresses))
+    assert left + sum(one.num_addresses for one in given_away) == whole.num_addresses
+
+
+def test_a_certain_part_is_given_once() -> None:
+    room = Room.of("10.0.0.0/26", ["10.0.0.0/30"])
+    assert [room.take(one) for one in ("10.0.0.2/32", "10.0.0.16/28", "10.0.0.0/26", "10.0.0.16/28")] == [
+        None,
+        "10.0.0.16/28",
+        None,
+        None,
+    ]
