@@ -1,5 +1,7 @@
 """Bodies: what is taken, what is told, what is refused, and in which form an answer comes."""
 
+import pytest
+
 from tests.testing.callers import Api, a_map, a_thing
 
 # -- strictness ----------------------------------------------------------------------------------------------------
@@ -65,6 +67,29 @@ async def test_yaml_is_understood(api: Api) -> None:
     body = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: 'yes'\n"
     made = await api.made(api.maps, body, media="application/yaml")
     assert made["data"] == {"x": "yes"}
+
+
+@pytest.mark.parametrize("opening", [b"[", b"{a: ", b"- ", b"? "])
+async def test_yaml_that_is_nested_without_end_is_refused_and_harms_nobody(api: Api, opening: bytes) -> None:
+    reply = await api.send("POST", api.maps, opening * 100_000 + b"a", media="application/yaml")
+    assert reply.code == 400
+    assert "yaml: exceeded max depth" in reply["message"]
+
+
+async def test_a_few_bytes_of_yaml_do_not_stand_for_gigabytes(api: Api) -> None:
+    bomb = b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (i, i, i - 1, i - 1) for i in range(1, 60))
+    reply = await api.send("POST", api.maps, bomb, media="application/yaml")
+    assert reply.code == 400
+    assert "yaml: document contains excessive aliasing" in reply["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"), [(b"a: &x [*x]", "anchor 'x' value contains itself"), (b"a: *x", "unknown anchor 'x' referenced")]
+)
+async def test_yaml_that_refers_to_nothing_or_to_itself_is_refused(api: Api, body: bytes, why: str) -> None:
+    reply = await api.send("POST", api.maps, body, media="application/yaml")
+    assert reply.code == 400
+    assert f"yaml: {why}" in reply["message"]
 
 
 async def test_metadata_alone_is_answered_when_asked_so(api: Api) -> None:

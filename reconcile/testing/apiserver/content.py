@@ -22,6 +22,7 @@ from reconcile.testing.apiserver.failure import (
     unsupported_media_type,
 )
 from reconcile.testing.apiserver.gotext import json_error
+from reconcile.testing.apiserver.settings import DEPTH_LIMIT
 
 if TYPE_CHECKING:
     from reconcile.testing.apiserver.strategy import Kind
@@ -33,8 +34,6 @@ CBOR: Final = "application/cbor"
 BODY_LIMIT: Final = 3 * 1024 * 1024
 """Bytes of a request's body."""
 _OFFERS: Final = (JSON, YAML, PROTOBUF)
-_DEPTH_LIMIT: Final = 120
-"""How deep a document may be nested: what is stored has to be walked and written again."""
 _TOO_DEEP: Final = "exceeded max depth"
 
 
@@ -214,7 +213,7 @@ def parse(raw: bytes, *, yaml: bool = False) -> Any:
 
 def _shallow(value: Any, raw: bytes) -> Any:
     # few bodies have so many brackets at all
-    if raw.count(b"{") + raw.count(b"[") > _DEPTH_LIMIT and too_deep(value):
+    if raw.count(b"{") + raw.count(b"[") > DEPTH_LIMIT and too_deep(value):
         raise bad_request(_TOO_DEEP)
     return value
 
@@ -226,7 +225,7 @@ def misfit(value: Any, go_type: str, field: str = "") -> str:
     return f"json: cannot unmarshal {form} into Go {where} of type {go_type}"
 
 
-def too_deep(value: Any, limit: int = _DEPTH_LIMIT) -> bool:
+def too_deep(value: Any, limit: int = DEPTH_LIMIT) -> bool:
     """Whether a document is nested deeper than walks over it may go."""
     level = [value]
     for _ in range(limit):

@@ -1,9 +1,14 @@
 """What can be chosen about a server, and what it remembers of each request."""
 
+from typing import Final
+
 import attrs
 
 from reconcile.core.clock import Seconds
 from reconcile.kube.objects import ObjectKey
+
+DEPTH_LIMIT: Final = 120
+"""How deep a document may be nested: what is stored has to be walked and written again."""
 
 
 @attrs.frozen
