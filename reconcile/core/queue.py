@@ -78,7 +78,9 @@ class WorkQueue(Generic[K]):
     _woken: int = field(default=0, init=False)
     """Workers that were woken and have not yet looked."""
     _turns: int = field(default=0, init=False)
-    _alarm: asyncio.TimerHandle | None = field(default=None, init=False)
+    _alarm: asyncio.Handle | None = field(default=None, init=False)
+    _alarm_at: Seconds = field(default=math.inf, init=False)
+    """What it is set to: not every loop gives back a handle that knows its time (uvloop, for times that have come)."""
     _draining: list[asyncio.Future[None]] = field(factory=list, init=False)
 
     def add(self, key: K, *, after: Seconds = 0.0, priority: int = NORMAL) -> None:
@@ -229,11 +231,12 @@ class WorkQueue(Generic[K]):
 
     def _set_alarm(self, at: Seconds) -> None:
         if self._alarm is not None:
-            if self._alarm.when() == at:
+            if self._alarm_at == at:
                 return
             self._alarm.cancel()
             self._alarm = None
         if at < math.inf:
+            self._alarm_at = at
             self._alarm = asyncio.get_running_loop().call_at(at, self._ring)
 
     def _ring(self) -> None:

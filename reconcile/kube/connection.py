@@ -48,7 +48,8 @@ class Connection(asyncio.Protocol):
         self._size = 0
         self._error: Exception | None = None
         self._deadline: Seconds = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at: Seconds = math.inf  # not every loop gives back a handle that knows its time
         self._clock = Clock()
 
     # what the engine asks for
@@ -187,10 +188,11 @@ class Connection(asyncio.Protocol):
     def _limit(self, deadline: Seconds | None) -> None:
         """Set the time limit. A timer that is early anyway is left alone, so that most requests touch none."""
         self._deadline = deadline if deadline is not None else math.inf
-        if self._timer is not None and self._timer.when() <= self._deadline:
+        if self._timer is not None and self._timer_at <= self._deadline:
             return
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_at = self._deadline
         self._timer = self._loop.call_at(self._deadline, self._on_time) if deadline is not None else None
 
     def _on_time(self) -> None:

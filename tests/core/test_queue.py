@@ -391,3 +391,21 @@ async def test_many_workers_and_keys_lose_nothing(fair_key: Callable[[int], int]
     queue.close()
     results = await asyncio.gather(*workers, return_exceptions=True)
     assert all(isinstance(result, QueueClosed) for result in results)
+
+
+def test_an_alarm_for_a_time_that_has_nearly_come_holds_on_uvloop_too() -> None:
+    async def two_wait_for_the_next_key() -> set[str]:
+        queue, found = WorkQueue[str](), set[str]()
+
+        async def take() -> None:
+            found.add(await queue.get())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take)
+            tasks.start_soon(take)
+            await asyncio.sleep(0)
+            for number in range(2):  # uvloop has no timers below a millisecond: it gives back another kind of handle
+                queue.add(str(number), after=1e-5)
+        return found
+
+    assert anyio.run(two_wait_for_the_next_key, backend_options={"use_uvloop": True}) == {"0", "1"}
