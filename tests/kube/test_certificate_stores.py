@@ -92,12 +92,12 @@ async def test_a_file_that_cannot_be_read_or_written_says_where_and_why(tmp_path
 
 async def test_a_secret_is_applied_under_its_own_field_manager_and_other_keys_stay() -> None:
     async with ApiServer() as server:
-        client = server.client()
-        store = SecretStore(client, KEY, MANAGER)
+        client = server.client(field_manager=MANAGER)
+        store = SecretStore(client, KEY)
         assert await store.read() is None
         await store.check()
         assert await store.read() is None
-        await client.create(
+        await server.client().create(
             kinds.SECRET, {"metadata": {"name": "login"}, "data": {"other": "b2s="}}, namespace="default"
         )
         assert await store.read() is None
@@ -114,9 +114,9 @@ async def test_a_secret_is_applied_under_its_own_field_manager_and_other_keys_st
 async def test_a_secret_that_is_not_ours_to_touch_says_which_right_is_missing_and_nothing_secret() -> None:
     nobody = User("nobody", ())
     async with ApiServer() as server:
-        await SecretStore(server.client(), KEY, MANAGER).write(b"-----BEGIN")
+        await SecretStore(server.client(), KEY).write(b"-----BEGIN")
         server.rules = Rules({"nobody": ()})
-        store = SecretStore(server.client(user=nobody), KEY, MANAGER)
+        store = SecretStore(server.client(user=nobody), KEY)
         with pytest.raises(LoginError, match=r"cannot be read: .*Forbidden") as caught:
             await store.read()
         assert "Secret default/login" in str(caught.value)
@@ -129,4 +129,4 @@ async def test_a_secret_that_is_not_ours_to_touch_says_which_right_is_missing_an
 
 async def test_the_client_of_a_store_is_not_shown() -> None:
     async with ApiServer() as server:
-        assert "client" not in repr(SecretStore(server.client(), KEY, MANAGER))
+        assert "client" not in repr(SecretStore(server.client(), KEY))

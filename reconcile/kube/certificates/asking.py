@@ -23,7 +23,7 @@ from reconcile.kube.objects import ObjectKey
 
 LOOK: Final[Seconds] = 1.0
 """Between two looks while no watch can be had."""
-WATCH: Final = 30
+WATCH: Final = 240
 """How long one watch is, in seconds."""
 
 

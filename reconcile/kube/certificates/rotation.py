@@ -24,7 +24,7 @@ from reconcile.kube.access import ClusterAccess
 from reconcile.kube.certificates import pairs
 from reconcile.kube.certificates.asking import ask
 from reconcile.kube.certificates.identity import Identity
-from reconcile.kube.certificates.pairs import Pair
+from reconcile.kube.certificates.pairs import Pair, Subject
 from reconcile.kube.certificates.requests import CertificateRefused, Wanted
 from reconcile.kube.certificates.stored import Stored, understood, written
 from reconcile.kube.certificates.stores import Store
@@ -65,9 +65,10 @@ class Rotation:
 
     name: str
     store: Store
-    wanted: Wanted
-    reach: Callable[[Credentials], Client]
+    reach: Callable[[Credentials], Client] = field(repr=False)
     bootstrap: Credentials | None = None
+    wanted: Wanted = field(default=Wanted(Subject("")), kw_only=True)
+    """What is asked for; may be told as late as before ``begin``."""
     renews: bool = field(default=True, kw_only=True)
     """Whether the certificate is replaced before it ends; otherwise only where none is good, or it is refused."""
     settings: RotationSettings = field(default=RotationSettings(), kw_only=True)

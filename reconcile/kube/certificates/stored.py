@@ -53,7 +53,8 @@ def written(reached: ClusterAccess, ca: bytes | None, pair: Pair) -> bytes:
         "contexts": [{"name": CONTEXT, "context": context}],
         "current-context": CONTEXT,
     }
-    return yaml.safe_dump(document, sort_keys=False).encode()
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(document, Dumper=dumper, sort_keys=False).encode()
 
 
 def understood(text: bytes, path: Path, *, expected: ClusterAccess | None) -> Stored | None:

@@ -111,11 +111,10 @@ class FileStore:
 
 @frozen
 class SecretStore:
-    """One key of a Secret, by server-side apply under a field manager of its own: other keys are left to others."""
+    """One key of a Secret, applied under the client's field manager: other keys are left to others."""
 
     client: Client = field(repr=False)
     key: ObjectKey
-    field_manager: str
 
     @property
     def path(self) -> Path:
@@ -148,7 +147,7 @@ class SecretStore:
             "data": data,
         }
         try:
-            await self.client.apply(kinds.SECRET, body, dry_run=dry_run, field_manager=self.field_manager)
+            await self.client.apply(kinds.SECRET, body, dry_run=dry_run)
         except KubeError as error:
             raise self._error("written", error) from None
 

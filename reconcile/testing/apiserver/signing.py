@@ -34,6 +34,8 @@ SIGNERS: Final = (
     "kubernetes.io/kubelet-serving",
     "kubernetes.io/legacy-unknown",
 )
+WATCH: Final = 7 * 86400
+"""How long one of its watches is, in seconds: virtual years should not be spent on opening them."""
 
 
 @attrs.define(eq=False)
@@ -67,8 +69,9 @@ class Signer:
 
     async def _run(self) -> None:
         transport = self.server.transport(user_agent="signer")
+        asked = request.watch(kinds.CSR, allow_bookmarks=False, timeout_seconds=WATCH)
         while True:
-            stream = await transport.open(request.watch(kinds.CSR), timeout=60)
+            stream = await transport.open(asked, timeout=60)
             rest = b""
             while chunk := await stream.read():
                 *lines, rest = (rest + chunk).split(b"\n")
