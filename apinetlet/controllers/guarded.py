@@ -3,24 +3,27 @@
 A reconciler is asked only while every kind that it looks at is served. A server that lacks a kind looks like one
 without such objects, and nothing may be concluded from that: no destination is cleared because an old server has no
 routings, and nothing is dangling because its kind was not installed yet. Such keys come again by themselves, as no
-watch could call them; those that need an object that cannot be read wait for a change. How each pass ended is noted.
+watch could call them, and their users are told; those that need an object that cannot be read wait for a change. How
+each pass ended is noted.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
 from attrs import define, field
 
 from apinetlet.controllers.bridge import Bridge
-from apinetlet.controllers.missing import is_missing
+from apinetlet.controllers.missing import is_gone, is_missing
 from apinetlet.controllers.refusals import failure_of
 from apinetlet.standings import Stand
 from reconcile import (
+    Cluster,
     Controller,
     ControllerSettings,
     For,
+    ObjectKey,
     Reconciler,
     Request,
     Resource,
@@ -32,6 +35,9 @@ from reconcile.core.clock import now
 from reconcile.kube.objects import BadObject
 
 log = logging.getLogger(__name__)
+
+NOT_SERVED = "KindNotServed"
+"""The reason of the Event that tells of a wait for a kind."""
 
 
 def guarded(
@@ -62,9 +68,13 @@ class Guarded:
     sources: Sequence[For[Any] | Watches[Any]]
     kind: Resource[Any]
     _missing: tuple[str, ...] = field(default=(), init=False)
+    _told: set[ObjectKey] = field(factory=set, init=False)
+    """Whose users know of ``_missing``."""
 
     async def reconcile(self, request: Request) -> Result | None:
-        if self._lacks_kinds():
+        if missing := self._missing_for(request.key):
+            self._tell_missing(request, missing)
+            self._note(request)
             return Result(requeue_after=self.bridge.deletion_poll)
         try:
             result = await self.reconciler.reconcile(request)
@@ -78,16 +88,39 @@ class Guarded:
         self._note(request)
         return result
 
-    def _lacks_kinds(self) -> bool:
-        missing = tuple(
-            f"{one.cluster.name} {one.cluster.resource(one.type).name}"
-            for one in self.sources
-            if is_missing(one.cluster, one.cluster.resource(one.type))
-        )
+    def _missing_for(self, key: ObjectKey) -> tuple[str, ...]:
+        """The kinds that nobody serves and without which a pass over ``key`` would conclude from nothing.
+
+        A deletion waits only for kinds of the other side that were served before. One that never was has nothing of
+        ours; should it come with something all the same, that has lost its source by then, and is ended for it.
+        """
+        missing = tuple(self._names(is_missing))
         if missing != self._missing:
             self._missing = missing
+            self._told.clear()
             log.warning("Waits for kinds that nobody serves missing=%s", list(missing))
-        return bool(missing)
+        if not missing:
+            return ()
+        meta = self.bridge.source.store(self.kind).meta(key)
+        if meta is None or not meta.is_deleting or is_missing(self.bridge.source, self.kind):
+            return missing
+        return tuple(self._names(is_gone, only=self.bridge.apinet))
+
+    def _names(self, holds: Callable[[Cluster, Resource[Any]], bool], *, only: Cluster | None = None) -> Iterator[str]:
+        for one in self.sources:
+            if only in (None, one.cluster) and holds(one.cluster, resource := one.cluster.resource(one.type)):
+                yield f"{one.cluster.name} {resource.name}"
+
+    def _tell_missing(self, request: Request, missing: tuple[str, ...]) -> None:
+        """Once an object, as long as the same kinds are missing."""
+        bridge, key = self.bridge, request.key
+        meta = bridge.source.store(self.kind).meta(key)
+        if meta is None:
+            return
+        bridge.standings.tell(self.kind.type(meta), NOT_SERVED)
+        if key not in self._told and bridge.eligibility.admits(meta):
+            self._told.add(key)
+            bridge.warn(self.kind.type(meta), NOT_SERVED, f"waits for kinds that nobody serves: {', '.join(missing)}")
 
     def _tell(self, request: Request, error: BadObject) -> None:
         """An object that the pass needs cannot be read: nothing will change before somebody mends it."""

@@ -14,6 +14,11 @@ def is_missing(cluster: Cluster, resource: Resource[Any]) -> bool:
     return cluster.informer(resource).state in (State.WAITING_FOR_KIND, State.GONE)
 
 
+def is_gone(cluster: Cluster, resource: Resource[Any]) -> bool:
+    """Whether a cluster has served a kind to us and does not any more."""
+    return cluster.informer(resource).state is State.GONE
+
+
 def missing_kinds(*clusters: Cluster) -> str:
     """For ``/readyz``: the kinds that nobody serves, and why we think so; "" if all are."""
     return "; ".join(

@@ -1,0 +1,167 @@
+"""Kinds that a server does not serve: an old one, one that is being installed, one from which they were taken away."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from apinetlet.api import IRONCORE, Generation, Kinds
+from apinetlet.assembly import assemble
+from apinetlet.demo.definitions import crds
+from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE
+from apinetlet.settings import Settings
+from reconcile import Manager, ManagerSettings, ObjectKey, Resource
+from reconcile.kube import MergePatch
+from reconcile.kube.kinds import CRD, EVENT, NAMESPACE
+from reconcile.testing.apiserver import ApiServer
+from tests.scenarios.desk import HOME
+
+REST = 200.0
+LONG = 3600.0
+
+
+@pytest.fixture
+def generation() -> Generation:
+    """Nothing of it depends on the generation."""
+    return IRONCORE
+
+
+@asynccontextmanager
+async def servers(
+    generation: Generation, *, without: Sequence[str] = ()
+) -> AsyncIterator[tuple[ApiServer, ApiServer, dict[str, Any]]]:
+    """Two servers whose kinds are definitions, and those that are held back, by their names."""
+    groups = (generation.networking, generation.ipam), (generation.apinet,)
+    held: dict[str, Any] = {}
+    async with ApiServer() as source, ApiServer() as target:
+        for server, names in zip((source, target), groups, strict=True):
+            for definition in (one for name in names for one in crds(generation.name, name)):
+                if (name := definition["metadata"]["name"]) in without:
+                    held[name] = definition
+                else:
+                    await server.client().create(CRD, definition)
+        await target.client().create(NAMESPACE, {"metadata": {"name": TARGET_NAMESPACE}})
+        yield source, target, held
+
+
+def daemon_of(generation: Generation, source: ApiServer, target: ApiServer) -> Manager:
+    clients = [one.client(field_manager=generation.field_manager, user_agent=DAEMON) for one in (source, target)]
+    settings = Settings(api_net_namespace=TARGET_NAMESPACE)
+    return assemble(settings, generation, *clients, manager=ManagerSettings(preflight="off"))
+
+
+async def declare(source: ApiServer, kind: Resource[Any], name: str, spec: Any, **metadata: Any) -> ObjectKey:
+    body = {"metadata": {"name": name, **metadata}, "spec": spec}
+    key: ObjectKey = (await source.client().create(kind, body, namespace=HOME)).metadata.key
+    return key
+
+
+def told(source: ApiServer) -> list[tuple[str, str, int]]:
+    """Of each wait for a kind: whose it is, for what, and how often it was told."""
+    return [
+        (str(one["involvedObject"]["name"]), str(one["message"]), int(one.get("count") or 1))
+        for one in source.objects(EVENT)
+        if one["reason"] == "KindNotServed"
+    ]
+
+
+async def test_a_deletion_does_not_wait_for_a_kind_that_was_never_served(generation: Generation) -> None:
+    kinds = Kinds.of(generation)
+    lacking = (kinds.apinet_nat_gateway_autoscaler.name, kinds.prefix.name)
+    async with servers(generation, without=lacking) as (source, target, _):
+        spec = {"type": "Public", "ipFamily": "IPv4", "networkRef": {"name": "blue"}}
+        finalizers = [generation.finalizer("NATGateway")]
+        out = await declare(source, kinds.nat_gateway, "out", spec, finalizers=finalizers)
+        async with daemon_of(generation, source, target) as daemon:
+            await anyio.sleep(REST)
+            assert [(name, count) for name, _, count in told(source)] == [("out", 1)]
+            assert kinds.apinet_nat_gateway_autoscaler.name in told(source)[0][1]
+            assert not daemon.probes.report("readyz").is_well
+            await source.client().delete(kinds.nat_gateway, out)
+            await anyio.sleep(REST)
+            assert source.objects(kinds.nat_gateway) == []
+
+
+async def test_a_deletion_waits_while_the_kind_of_its_counterpart_is_away_and_goes_on_when_it_is_back(
+    generation: Generation,
+) -> None:
+    kinds = Kinds.of(generation)
+    async with servers(generation) as (source, target, _):
+        blue = await declare(source, kinds.network, "blue", {})
+        async with daemon_of(generation, source, target) as daemon:
+            await anyio.sleep(REST)
+            assert len(target.objects(kinds.apinet_network)) == 1
+            name = kinds.apinet_network.name
+            [definition] = [one for one in crds(generation.name, generation.apinet) if one["metadata"]["name"] == name]
+            await target.client().delete(CRD, ObjectKey("", name))
+            await anyio.sleep(REST)
+            await source.client().delete(kinds.network, blue)
+            await anyio.sleep(LONG)
+            [found] = source.objects(kinds.network)
+            assert found.metadata.finalizers == (generation.finalizer("Network"),)
+            assert told(source) == [("blue", f"waits for kinds that nobody serves: apinet {name}", 1)]
+            assert name in daemon.probes.report("readyz").results["kinds"]
+            await target.client().create(CRD, definition)
+            await anyio.sleep(REST)
+            assert source.objects(kinds.network) == []
+            assert daemon.probes.report("readyz").is_well
+
+
+async def test_a_deletion_that_waits_for_a_kind_that_was_taken_away_goes_on_after_a_restart(
+    generation: Generation,
+) -> None:
+    kinds = Kinds.of(generation)
+    async with servers(generation) as (source, target, _):
+        blue = await declare(source, kinds.network, "blue", {})
+        async with daemon_of(generation, source, target):
+            await anyio.sleep(REST)
+            await target.client().delete(CRD, ObjectKey("", kinds.apinet_network.name))
+            await anyio.sleep(REST)
+            await source.client().delete(kinds.network, blue)
+            await anyio.sleep(REST)
+            assert len(source.objects(kinds.network)) == 1
+        async with daemon_of(generation, source, target):
+            await anyio.sleep(REST)
+            assert source.objects(kinds.network) == []
+
+
+async def test_what_comes_back_with_its_kind_after_its_source_is_gone_is_ended(generation: Generation) -> None:
+    kinds = Kinds.of(generation)
+    name = kinds.apinet_network.name
+    async with servers(generation, without=[name]) as (source, target, held):
+        blue = await declare(source, kinds.network, "blue", {}, finalizers=[generation.finalizer("Network")])
+        async with daemon_of(generation, source, target):
+            await anyio.sleep(REST)
+            await source.client().delete(kinds.network, blue)
+            await anyio.sleep(REST)
+            assert source.objects(kinds.network) == []
+            await target.client().create(CRD, held[name])
+            prefix = f"{generation.origins}/network"
+            labels = {f"{prefix}-namespace": HOME, f"{prefix}-uid": "uid-of-blue", f"{prefix}-name": "blue"}
+            head = {"name": "uid-of-blue", "labels": labels, "annotations": labels}
+            await target.client().create(kinds.apinet_network, {"metadata": head}, namespace=TARGET_NAMESPACE)
+            await anyio.sleep(REST)
+            assert target.objects(kinds.apinet_network) == []
+
+
+async def test_who_waits_for_a_kind_is_told_once_and_mapped_when_it_comes(generation: Generation) -> None:
+    kinds = Kinds.of(generation)
+    name = kinds.load_balancer_routing.name
+    async with servers(generation, without=[name]) as (source, target, held):
+        await declare(source, kinds.network, "blue", {})
+        spec = {"type": "Internal", "ipFamilies": ["IPv4"], "ips": [{"value": "10.0.0.1"}]}
+        web = await declare(source, kinds.load_balancer, "web", {**spec, "networkRef": {"name": "blue"}})
+        managed = {generation.managed_by_annotation: "x"}
+        await declare(source, kinds.load_balancer, "theirs", spec, annotations=managed)
+        async with daemon_of(generation, source, target):
+            await anyio.sleep(LONG)
+            assert told(source) == [("web", f"waits for kinds that nobody serves: source {name}", 1)]
+            assert target.objects(kinds.apinet_load_balancer) == []
+            await source.client().create(CRD, held[name])
+            await anyio.sleep(REST)
+            assert len(target.objects(kinds.apinet_load_balancer)) == 1
+            await source.client().patch(kinds.load_balancer, web, MergePatch({"metadata": {"labels": {"a": "b"}}}))
+            await anyio.sleep(REST)
+            assert len(told(source)) == 1
