@@ -10,10 +10,11 @@ A client is cheap: who must not wait for others (leader election) makes another 
 
 import asyncio
 import random
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from attrs import define, field, frozen
 
+from reconcile.core.backoff import TokenBucket
 from reconcile.core.clock import Clock, Seconds
 from reconcile.kube.errors import ApiError, ConnectionFailed, KubeError, TooManyRequests, error_from, is_retryable
 from reconcile.kube.pace import Pace
@@ -21,6 +22,8 @@ from reconcile.kube.patch import JsonPatch
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.kube.retry import RetryPolicy, again
 from reconcile.kube.transport import Guard, Stream, Transport
+
+DEFAULT_BURST: Final = 10
 
 
 class Observer(Protocol):
@@ -44,6 +47,10 @@ class ClientSettings:
     page_size: int = 500
     refused_limit_bytes: int = 1 << 20
     """How much is read of the answer with which a stream is refused."""
+    qps: float = 0.0
+    """Requests a second at most, over a while; 0 or less: as many as the server takes."""
+    burst: int = 10
+    """So many may leave at once all the same; counts only with ``qps``. Below 1 it is 10, as in client-go."""
     discovery_interval: Seconds = 10.0
     """The server is not asked for its kinds more often than this because one was not found."""
 
@@ -59,7 +66,13 @@ class Caller:
     fence: Guard | None = field(default=None, kw_only=True)
     observer: Observer | None = field(default=None, kw_only=True)
     _pace: Pace = field(factory=Pace, init=False)
+    _limit: TokenBucket | None = field(init=False)
     _clock: Clock = field(factory=Clock, init=False, repr=False)
+
+    @_limit.default
+    def _own_limit(self) -> TokenBucket | None:
+        qps, burst = self.settings.qps, self.settings.burst
+        return TokenBucket(qps, burst if burst >= 1 else DEFAULT_BURST) if qps > 0 else None
 
     async def request(self, request: HttpRequest, *, timeout: Seconds | None = None) -> HttpResponse:
         """Send any request; errors are raised, the answer is as it came. ``timeout`` is for one attempt.
@@ -130,7 +143,10 @@ class Caller:
     async def _attempt(
         self, request: HttpRequest, timeout: Seconds, guard: Guard | None, began: Seconds
     ) -> HttpResponse:
-        if wait := self._pace.reserve(began):
+        wait = self._pace.reserve(began)
+        if self._limit is not None:
+            wait = max(wait, self._limit.reserve(began))
+        if wait:
             began = await self._waited(wait)
         try:
             response = await self.transport.call(request, timeout=timeout, guard=guard)
@@ -147,6 +163,8 @@ class Caller:
         """Wait until the server may be asked; the time it is then."""
         moment = self._clock.now()
         wait = self._pace.reserve(moment)
+        if self._limit is not None:
+            wait = max(wait, self._limit.reserve(moment))
         return await self._waited(wait) if wait else moment
 
     async def _waited(self, wait: Seconds) -> Seconds:
