@@ -9,7 +9,7 @@ ARGS   ?=
 SEED   := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 export SEED
 
-.PHONY: help demo test test-quick test-real proof lint format bench envtest clean
+.PHONY: help demo test test-quick test-real proof lint format bench envtest deploy clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -30,14 +30,15 @@ test: $(READY)   ## every test that needs no real API server, on all cores, in r
 test-quick: $(READY)  ## the quick part of it, for the other Python versions
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not real and not proof and not slow" --randomly-seed=$(SEED) $(ARGS)
 
-envtest:         ## build a real kube-apiserver and etcd once, into a cache folder
+envtest:         ## build a real kube-apiserver, etcd and helm once, into a cache folder
 	@tools/envtest/build.sh
+	@tools/helm/build.sh
 
 test-real: $(READY)   ## every test that needs a real kube-apiserver
-	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m "real and not proof" $(ARGS)
+	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" HELM="$$(tools/helm/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m "real and not proof" $(ARGS)
 
 proof: $(READY)  ## the long runs: exhaustive exploration, chaos on real servers; prints command, seed and figures
-	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m proof -s -rA --randomly-seed=$(SEED) $(ARGS)
+	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" HELM="$$(tools/helm/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m proof -s -rA --randomly-seed=$(SEED) $(ARGS)
 
 lint: $(READY)   ## style and strict types
 	@$(BIN)/ruff check .
@@ -50,6 +51,9 @@ format: $(READY) ## put the code into its style
 
 bench: $(READY)  ## micro benchmarks, beside the last recorded figures
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+deploy: $(READY) ## write the folder deploy anew: kustomize, Helm chart, alerts, dashboard
+	@$(BIN)/python -m tools.deploy --write
 
 clean:           ## remove what the targets above made here
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,144 @@
+"""``deploy`` says the same twice, and API servers take every word of it."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from apinetlet import flags
+from apinetlet.api import GENERATIONS
+from apinetlet.settings import Settings
+from reconcile import Client
+from reconcile.kube.kinds import CRD, NAMESPACE
+from reconcile.testing.apiserver import ApiServer
+from tests.shipping.rendering import by_name, charted, definitions, helm, kustomized, monitored, resource
+from tools.deploy import objects, values, write
+from tools.deploy.write import FOLDER
+
+ROOT = FOLDER.parent
+generations = pytest.mark.parametrize("generation", sorted(GENERATIONS))
+MONITORED = [f"--set=monitoring.{part}=true" for part in ("serviceMonitor", "rules", "dashboard")]
+
+
+def test_the_folder_is_what_its_source_makes() -> None:
+    assert write.outdated() == [], "run python -m tools.deploy --write"
+
+
+@generations
+async def test_the_embedded_server_takes_every_object_with_strict_fields(generation: str, tmp_path: Path) -> None:
+    async with ApiServer() as server:
+        await accept(server.client(), monitored(generation, tmp_path), definitions())
+
+
+@generations
+@pytest.mark.parametrize("side", sorted(objects.SIDES))
+async def test_the_rights_for_one_side_alone_are_taken_too(generation: str, side: str) -> None:
+    async with ApiServer() as server:
+        rights = kustomized(FOLDER / "kustomize" / "rights" / generation / side)
+        await accept(server.client(), rights)
+
+
+async def accept(client: Client, documents: list[Any], kinds: Sequence[Any] = ()) -> None:
+    """Create all of them, with no field that the server does not know; the namespaces first."""
+    for one in kinds:
+        await client.create(CRD, one, field_validation="Strict")
+    brought = {one["metadata"]["name"] for one in documents if one["kind"] == "Namespace"}
+    needed = {one["metadata"]["namespace"] for one in documents if "namespace" in one["metadata"]}
+    for name in sorted(needed - brought):
+        await client.create(NAMESPACE, {"metadata": {"name": name}})
+    for one in sorted(documents, key=lambda one: one["kind"] != "Namespace"):
+        await client.create(resource(one), one, field_validation="Strict")
+    for one in documents:
+        found = await client.list(resource(one))
+        assert one["metadata"]["name"] in {there.metadata.name for there in found.items}
+
+
+@generations
+def test_every_flag_of_the_deployment_is_one_of_the_daemons_and_they_go_together(generation: str) -> None:
+    [deployment] = [
+        one for one in kustomized(FOLDER / "kustomize" / "overlays" / generation) if one["kind"] == "Deployment"
+    ]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    settings, rest = flags.parse(container["args"], Settings)
+    assert not rest
+    assert settings.check().generation == generation
+    assert settings.leader_elect
+    assert settings.drain < deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] - 20
+
+
+def test_the_pod_may_nothing_that_it_does_not_need() -> None:
+    pod = objects.deployment()["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_the_memory_asked_for_fits_what_was_measured() -> None:
+    """The page's figures are of whole processes: 1,000 objects with two writes each, and 20,000 objects in a cache."""
+    page = (ROOT / "docs" / "performance.md").read_text()
+    small, large = (float(found) for found in re.findall(r"^\| \| peak MB \| (\d+) \|", page, re.MULTILINE)[:2])
+    asked, allowed = (int(text.removesuffix("Mi")) * 2**20 / 1e6 for text in values.MEMORY)
+    assert small < asked
+    assert large + (large - small) < allowed  # twice as many objects
+
+
+def test_the_values_of_the_chart_are_those_of_the_schema() -> None:
+    stated = yaml.safe_load(values.values_yaml())
+    assert stated == values.nested({one.path: one.default for one in values.VALUES})
+
+
+@pytest.mark.real
+class TestWithHelm:
+    """Rendered by the real program."""
+
+    @generations
+    def test_the_chart_and_the_overlay_make_the_same_objects(self, generation: str, tmp_path: Path) -> None:
+        chart = charted("--set=apinet.namespace=apinet", f"--set=generation={generation}", *MONITORED)
+        overlay = [one for one in monitored(generation, tmp_path) if one["kind"] != "Namespace"]
+        assert by_name(chart) == by_name(overlay)
+
+    def test_one_cluster_for_both_sides_gives_the_pod_both_rights_and_mounts_nothing(self) -> None:
+        made = charted("--set=apinet.namespace=apinet", "--set=apinet.kubeconfigSecret=")
+        [deployment] = [one for one in made if one["kind"] == "Deployment"]
+        assert not deployment["spec"]["template"]["spec"]["volumes"]
+        places = {(one["kind"], one["metadata"].get("namespace")) for one in made if one["kind"].endswith("Role")}
+        assert places == {("ClusterRole", None), ("Role", "apinetlet-system"), ("Role", "apinet")}
+
+    def test_one_source_namespace_needs_no_right_in_any_other_but_to_write_events(self) -> None:
+        made = charted("--set=apinet.namespace=apinet", "--set=source.namespace=home")
+        assert {one["metadata"]["namespace"] for one in made if one["kind"] == "Role"} == {"apinetlet-system", "home"}
+        rules = [rule for one in made if one["kind"] == "ClusterRole" for rule in one["rules"]]
+        assert {name for rule in rules for name in rule["resources"]} <= {"events"}
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ((), "at '/apinet/namespace': minLength"),
+            (("--set=apinet.namespace=Apinet",), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=generation=auto"), "value must be one of"),
+            (("--set=apinet.namespace=apinet", "--set=replicas=two"), "got string, want integer"),
+            (("--set=apinet.namespace=apinet", "--set=replica=2"), "additional properties 'replica' not allowed"),
+            (("--set=apinet.namespace=apinet", "--set=flags={workers=8}"), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=resources.limits.memory=lots"), "does not match pattern"),
+        ],
+        ids=lambda value: value[-1] if isinstance(value, tuple) and value else None,
+    )
+    def test_a_value_that_makes_no_sense_is_refused_and_named(self, words: tuple[str, ...], said: str) -> None:
+        made = helm(*words)
+        assert made.returncode != 0
+        assert said in made.stderr
+
+    def test_more_flags_reach_the_daemon(self) -> None:
+        made = charted("--set=apinet.namespace=apinet", "--set=flags={--workers=8,--dangling-number=3}")
+        [deployment] = [one for one in made if one["kind"] == "Deployment"]
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        settings, _ = flags.parse(container["args"], Settings)
+        assert (settings.workers, settings.dangling_number) == (8, 3)

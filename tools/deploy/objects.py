@@ -1,0 +1,299 @@
+"""The objects that run apinetlet, each with places for the values, and under which conditions each is there.
+
+The rights are those that the daemon declares (``Manager.rules``), so a new watch or write changes them by itself.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
+from typing import Any, Final
+
+from attrs import frozen
+
+from apinetlet.api import GENERATIONS, Generation
+from apinetlet.app import elector
+from apinetlet.assembly import APINET, SOURCE, assemble
+from apinetlet.settings import Settings
+from reconcile.manager import rbac
+from reconcile.testing.apiserver import ApiServer
+from tools.deploy import alerts, dashboard
+from tools.deploy.template import Condition, Each, When
+
+USER: Final = 65532
+"""Neither root nor anybody: the image has no other user."""
+METRICS, PROBES = 8080, 8081
+LABELS: Final = {"app.kubernetes.io/name": "apinetlet", "app.kubernetes.io/instance": "${release.name}"}
+HERE: Final = {"name": "${release.name}", "namespace": "${release.namespace}", "labels": LABELS}
+SIDES: Final = {SOURCE: "--kubeconfig", APINET: "--api-net-kubeconfig"}
+TARGET_NAMESPACE, SOURCE_NAMESPACE = "apinet-namespace", "source-namespace"
+"""Stand for what the values say, where the daemon is asked for its rules."""
+
+
+@frozen
+class Object:
+    """One object, and the file that it is in."""
+
+    file: str
+    document: Mapping[str, Any]
+    conditions: tuple[Condition, ...] = ()
+
+
+def when(path: str, item: Any) -> When:
+    return When(Condition(path), item)
+
+
+def running() -> list[Object]:
+    """What is in the cluster of the pod, whatever the generation, beside the rights."""
+    return [
+        Object("serviceaccount.yaml", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": HERE}),
+        Object("deployment.yaml", deployment()),
+        Object(
+            "service.yaml",
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": HERE,
+                "spec": {
+                    "selector": LABELS,
+                    "ports": [{"name": "metrics", "port": METRICS, "protocol": "TCP", "targetPort": "metrics"}],
+                },
+            },
+        ),
+        Object(
+            "poddisruptionbudget.yaml",
+            {
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "metadata": HERE,
+                "spec": {"maxUnavailable": 1, "selector": {"matchLabels": LABELS}},
+            },
+            (Condition("podDisruptionBudget.enabled"),),
+        ),
+        Object("networkpolicy.yaml", network_policy(), (Condition("networkPolicy.enabled"),)),
+    ]
+
+
+def deployment() -> Mapping[str, Any]:
+    """Two pods of which one works. The root of their file system cannot be written to: the daemon writes no file."""
+    mounts = [
+        when(
+            f"{side}.kubeconfigSecret",
+            {"name": f"{side}-kubeconfig", "mountPath": f"/etc/apinetlet/{side}", "readOnly": True},
+        )
+        for side in SIDES
+    ]
+    volumes = [
+        when(
+            f"{side}.kubeconfigSecret",
+            {
+                "name": f"{side}-kubeconfig",
+                "secret": {"secretName": f"${{{side}.kubeconfigSecret}}", "defaultMode": 0o440},
+            },
+        )
+        for side in SIDES
+    ]
+    container = {
+        "name": "apinetlet",
+        "image": "${image.repository}:${image.tag}",
+        "imagePullPolicy": "${image.pullPolicy}",
+        "args": [
+            "--leader-elect",
+            *(
+                when(f"{side}.kubeconfigSecret", f"{flag}=/etc/apinetlet/{side}/kubeconfig")
+                for side, flag in SIDES.items()
+            ),
+            "--api-net-namespace=${apinet.namespace}",
+            when("source.namespace", "--namespace=${source.namespace}"),
+            when("source.watchFilter", "--watch-filter=${source.watchFilter}"),
+            f"--metrics-bind-address=:{METRICS}",
+            "--metrics-secure=false",
+            f"--health-probe-bind-address=:{PROBES}",
+            "--zap-devel=false",
+            "--zap-log-level=${logLevel}",
+            Each("flags"),
+            "--generation=${generation}",
+        ],
+        "env": [
+            {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+        ],
+        "ports": [
+            {"name": "metrics", "containerPort": METRICS, "protocol": "TCP"},
+            {"name": "probes", "containerPort": PROBES, "protocol": "TCP"},
+        ],
+        # /healthz as for the Go daemon would do, too; /livez fails only for what a restart can mend
+        "livenessProbe": _probe("/livez", delay=15, period=20),
+        "readinessProbe": _probe("/readyz", delay=5, period=10),
+        "resources": {
+            "requests": {"cpu": "${resources.requests.cpu}", "memory": "${resources.requests.memory}"},
+            "limits": {"cpu": "${resources.limits.cpu}", "memory": "${resources.limits.memory}"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": mounts,
+    }
+    spread = {
+        "weight": 100,
+        "podAffinityTerm": {"labelSelector": {"matchLabels": LABELS}, "topologyKey": "kubernetes.io/hostname"},
+    }
+    pod = {
+        "serviceAccountName": "${release.name}",
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [spread]}},
+        "nodeSelector": "${nodeSelector}",
+        "tolerations": "${tolerations}",
+        "containers": [container],
+        "volumes": volumes,
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": HERE,
+        "spec": {
+            "replicas": "${replicas}",
+            "selector": {"matchLabels": LABELS},
+            "template": {"metadata": {"labels": LABELS}, "spec": pod},
+        },
+    }
+
+
+def _probe(path: str, *, delay: int, period: int) -> Mapping[str, Any]:
+    place = {"path": path, "port": "probes"}
+    return {"httpGet": place, "initialDelaySeconds": delay, "periodSeconds": period, "timeoutSeconds": 5}
+
+
+def network_policy() -> Mapping[str, Any]:
+    """In: health for all (nodes ask from addresses that no policy can name), metrics for some. Out: names, servers."""
+    names = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": HERE,
+        "spec": {
+            "podSelector": {"matchLabels": LABELS},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {"ports": [{"port": "probes", "protocol": "TCP"}]},
+                {"ports": [{"port": "metrics", "protocol": "TCP"}], "from": "${networkPolicy.metricsFrom}"},
+            ],
+            "egress": [{"ports": names}, {"ports": "${networkPolicy.apiServerPorts}"}],
+        },
+    }
+
+
+def monitoring() -> list[Object]:
+    """What Prometheus and Grafana read."""
+    monitor = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": HERE,
+        "spec": {
+            "jobLabel": "app.kubernetes.io/name",
+            "selector": {"matchLabels": LABELS},
+            "endpoints": [{"port": "metrics", "interval": "30s"}],
+        },
+    }
+    rules = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": HERE,
+        "spec": alerts.groups("${monitoring.runbooks}"),
+    }
+    board = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {**HERE, "name": "${release.name}-dashboard", "labels": {**LABELS, "grafana_dashboard": "1"}},
+        "data": {"apinetlet.json": dashboard.text()},
+    }
+    return [
+        Object("servicemonitor.yaml", monitor, (Condition("monitoring.serviceMonitor"),)),
+        Object("prometheusrule.yaml", rules, (Condition("monitoring.rules"),)),
+        Object("dashboard.yaml", board, (Condition("monitoring.dashboard"),)),
+    ]
+
+
+# -- rights ------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def declared(generation: Generation, *, whole: bool) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
+    """The roles of both sides as the daemon declares them; ``whole``: all source namespaces are mapped."""
+
+    async def ask() -> tuple[rbac.Rule, ...]:
+        settings = Settings(
+            api_net_namespace=TARGET_NAMESPACE,
+            namespace="" if whole else SOURCE_NAMESPACE,
+            leader_elect=True,
+            leader_election_namespace="${release.namespace}",
+        )
+        source, apinet = ApiServer(), ApiServer()
+        election = elector(settings, generation, partial(source.client))
+        return assemble(settings, generation, source.client(), apinet.client(), election=election).rules()
+
+    return rbac.roles(asyncio.run(ask()), "${release.name}")
+
+
+def account() -> Mapping[str, Any]:
+    """The pod itself."""
+    return {"kind": "ServiceAccount", "name": "${release.name}", "namespace": "${release.namespace}"}
+
+
+def group(generation: Generation, side: str) -> Mapping[str, Any]:
+    """Whoever has a client certificate of that side, as the Go daemon requests it."""
+    name = (
+        f"{generation.networking}:system:networkplugins"
+        if side == SOURCE
+        else f"{generation.apinet.removeprefix('core.')}:system:apinetlets"
+    )
+    return {"kind": "Group", "name": name, "apiGroup": rbac.RBAC}
+
+
+def rights(
+    generation: Generation, side: str, subject: Mapping[str, Any], *, whole: bool
+) -> Iterable[Mapping[str, Any]]:
+    """Roles and bindings of one side, bound to ``subject``. All may be in one namespace of one cluster, so each has a
+    name of its own there."""
+    for role in declared(generation, whole=whole)[side]:
+        namespace = _place(role["metadata"].get("namespace", ""))
+        meta: dict[str, Any] = {"name": f"${{release.namespace}}-${{release.name}}-{side}", "labels": LABELS}
+        if namespace:
+            use = "lease" if namespace == HERE["namespace"] else side
+            meta = {**meta, "name": f"${{release.name}}-{use}", "namespace": namespace}
+        yield {**role, "metadata": meta}
+        yield {
+            "apiVersion": f"{rbac.RBAC}/v1",
+            "kind": f"{role['kind']}Binding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": rbac.RBAC, "kind": role["kind"], "name": meta["name"]},
+            "subjects": [subject],
+        }
+
+
+def _place(namespace: str) -> str:
+    return {TARGET_NAMESPACE: "${apinet.namespace}", SOURCE_NAMESPACE: "${source.namespace}"}.get(namespace, namespace)
+
+
+def rights_of_the_pod() -> list[Object]:
+    """For the account of the pod, on each side that is the cluster of the pod."""
+    found = []
+    for name, generation in GENERATIONS.items():
+        here = (Condition("rbac.create"), Condition("generation", name))
+        for side in SIDES:
+            local = (*here, Condition(f"{side}.kubeconfigSecret", inverse=True))
+            scopes = [True, False] if side == SOURCE else [True]
+            for whole in scopes:
+                limit = (Condition("source.namespace", inverse=whole),) if side == SOURCE else ()
+                found += [
+                    Object(f"rbac-{name}.yaml", document, (*local, *limit))
+                    for document in rights(generation, side, account(), whole=whole)
+                ]
+    return found

@@ -1,0 +1,159 @@
+"""What somebody who installs apinetlet may choose: a path, a default, what is allowed, and what it means.
+
+Out of it come ``values.yaml`` and ``values.schema.json`` of the chart, and what kustomize's bases are filled with.
+"""
+
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from apinetlet.api import GENERATIONS
+from tools.deploy.template import dumped
+
+NAME: Final = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 63}
+"""A DNS label, or nothing."""
+FLAG: Final = {"type": "boolean"}
+LIST: Final = {"type": "array"}
+QUANTITY: Final = {"type": "string", "pattern": "^[0-9]+(m|[KMG]i)?$"}
+MEMORY: Final = ("96Mi", "256Mi")
+"""Asked for and allowed. Five thousand objects take half of the first, forty thousand fit into the second."""
+
+
+@frozen
+class Value:
+    """One choice."""
+
+    path: str
+    default: Any
+    schema: Mapping[str, Any]
+    meaning: str
+    is_required: bool = False
+
+
+VALUES: Final = (
+    Value(
+        "generation",
+        "ironcore",
+        {"enum": sorted(GENERATIONS)},
+        "API generation of both clusters; the rights depend on it",
+    ),
+    Value("replicas", 2, {"type": "integer", "minimum": 0}, "one works, the others stand by with warm caches"),
+    Value("image.repository", "apinetlet", {"type": "string", "minLength": 1}, "where the image is"),
+    Value("image.tag", importlib.metadata.version("apinetlet"), {"type": "string", "minLength": 1}, "which one"),
+    Value("image.pullPolicy", "IfNotPresent", {"enum": ["Always", "IfNotPresent", "Never"]}, "when it is pulled"),
+    Value(
+        "source.kubeconfigSecret",
+        "",
+        NAME,
+        "Secret with the kubeconfig of the source cluster under the key kubeconfig; empty: the cluster of the pod",
+    ),
+    Value("source.namespace", "", NAME, "the one source namespace to map; empty: all"),
+    Value(
+        "source.watchFilter",
+        "",
+        {"type": "string", "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", "maxLength": 63},
+        "map only objects whose watch-filter label has this value; empty: all",
+    ),
+    Value(
+        "apinet.kubeconfigSecret",
+        "apinet-kubeconfig",
+        NAME,
+        "Secret with the kubeconfig of the api-net cluster under the key kubeconfig; empty: the cluster of the pod",
+    ),
+    Value(
+        "apinet.namespace",
+        "",
+        {**NAME, "minLength": 1},
+        "receives every api-net object; belongs to one source cluster only",
+        is_required=True,
+    ),
+    Value(
+        "flags",
+        [],
+        {**LIST, "items": {"type": "string", "pattern": "^--?[a-z]"}},
+        "more flags of the daemon, as on its command line",
+    ),
+    Value("logLevel", "info", {"type": "string", "pattern": "^(debug|info|error|[1-9][0-9]*)$"}, "how much is logged"),
+    Value("resources.requests.cpu", "50m", QUANTITY, "the daemon rests when nothing changes"),
+    Value("resources.requests.memory", MEMORY[0], QUANTITY, "enough for five thousand objects"),
+    Value("resources.limits.cpu", "1", QUANTITY, "it works on one core at a time"),
+    Value("resources.limits.memory", MEMORY[1], QUANTITY, "enough for forty thousand objects"),
+    Value("nodeSelector", {}, {"type": "object", "additionalProperties": {"type": "string"}}, "nodes to run on"),
+    Value("tolerations", [], LIST, "taints to run in spite of"),
+    Value("rbac.create", True, FLAG, "give the pod's account its rights in the cluster of the pod"),
+    Value("podDisruptionBudget.enabled", True, FLAG, "let one pod at a time be evicted"),
+    Value("networkPolicy.enabled", True, FLAG, "let nobody in but who asks for health and metrics"),
+    Value(
+        "networkPolicy.apiServerPorts",
+        [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}],
+        {**LIST, "minItems": 1},
+        "ports of both API servers, as ports of a NetworkPolicy",
+    ),
+    Value(
+        "networkPolicy.metricsFrom",
+        [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        LIST,
+        "who may read the metrics, as peers of a NetworkPolicy",
+    ),
+    Value("monitoring.serviceMonitor", False, FLAG, "tell the Prometheus operator to read the metrics"),
+    Value("monitoring.rules", False, FLAG, "tell the Prometheus operator the alerts"),
+    Value("monitoring.dashboard", False, FLAG, "give Grafana's sidecar the dashboard"),
+    Value("monitoring.runbooks", "", {"type": "string"}, "where these documents are served, with a slash at its end"),
+)
+
+NAMESPACE: Final = "apinetlet-system"
+"""Where kustomize puts it."""
+
+
+def defaults(**changed: Any) -> dict[str, Any]:
+    """All values by path, as kustomize uses them; ``changed`` names paths with ``__`` for a dot."""
+    chosen = {value.path: value.default for value in VALUES} | {"apinet.namespace": "apinet"}
+    chosen |= {"release.name": "apinetlet", "release.namespace": NAMESPACE}
+    return chosen | {path.replace("__", "."): value for path, value in changed.items()}
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """By path to a tree."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *parents, leaf = path.split(".")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    return tree
+
+
+def values_yaml() -> str:
+    """``values.yaml``: each value under what it means."""
+    lines: list[str] = []
+    opened: list[str] = []
+    for value in VALUES:
+        *parents, leaf = value.path.split(".")
+        for depth, parent in enumerate(parents):
+            if opened[: depth + 1] != parents[: depth + 1]:
+                lines.append("  " * depth + f"{parent}:")
+                opened = parents[: depth + 1]
+        opened = parents
+        indent = "  " * len(parents)
+        lines.append(f"{indent}# {value.meaning}" + (" (required)" if value.is_required else ""))
+        lines += [indent + line for line in dumped({leaf: value.default}).splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """``values.schema.json``: nothing is allowed that is not listed."""
+
+    def closed(tree: Mapping[str, Any]) -> dict[str, Any]:
+        properties = {name: {**one.schema, "description": one.meaning} if isinstance(one, Value) else closed(one)
+                      for name, one in tree.items()}  # fmt: skip
+        required = [name for name, one in tree.items() if isinstance(one, Value) and one.is_required]
+        return {"type": "object", "additionalProperties": False, "properties": properties} | (
+            {"required": required} if required else {}
+        )
+
+    whole = closed(nested({value.path: value for value in VALUES}))
+    whole["properties"]["global"] = {"type": "object"}  # Helm's own, for a chart within a chart
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **whole}
