@@ -161,8 +161,18 @@ def goes(change: Change[Object]) -> bool:
 
 
 def spec_of(found: Object) -> tuple[Any, ...]:
-    """What most see of an object: all that somebody wants of it, and whether it has to go."""
+    """All that somebody wants of an object, and whether it has to go."""
     return look(found, "spec"), found.metadata.is_deleting
+
+
+def wishes(*fields: str) -> Callable[[Object], Any]:
+    """As ``spec_of``, for these fields of it."""
+
+    def read(found: Object) -> tuple[Any, ...]:
+        spec = look(found, "spec") or {}
+        return [spec.get(field) for field in fields], found.metadata.is_deleting
+
+    return read
 
 
 def owners_of(found: Object) -> tuple[Any, ...]:
@@ -170,9 +180,12 @@ def owners_of(found: Object) -> tuple[Any, ...]:
     return found.metadata.owner_references, found.metadata.is_deleting
 
 
-def held(found: Object) -> tuple[Any, ...]:
-    """What those see who hold an object: who else does, and whether it has to go."""
-    return found.metadata.finalizers, found.metadata.is_deleting
+def held(domain: str) -> Callable[[Object], Any]:
+    """What those see who hold an object by a finalizer that begins so: whether they do, and whether it has to go."""
+    return lambda found: (
+        [one for one in found.metadata.finalizers if one.startswith(domain)],
+        found.metadata.is_deleting,
+    )
 
 
 def place_of(found: Object) -> tuple[Any, ...]:

@@ -68,7 +68,8 @@ class Interfaces:
 def _given(interface: Object) -> tuple[Any, ...]:
     """What a node sees of an interface: who holds it, what it was given, and its state, which others may set."""
     spec = look(interface, "spec") or {}
-    return held(interface), spec.get("publicIPs"), spec.get("prefixes"), look(interface, "status", "state")
+    head = interface.metadata.finalizers, interface.metadata.is_deleting
+    return *head, spec.get("publicIPs"), spec.get("prefixes"), look(interface, "status", "state")
 
 
 def _names(ip: dict[str, Any]) -> Iterator[str]:
@@ -135,7 +136,7 @@ def controllers(desk: Desk) -> list[Controller]:
             "partitions",
             Networks(desk),
             [
-                For(desk.apinet, desk.at_apinet["networks"], sees(held)),
+                For(desk.apinet, desk.at_apinet["networks"], sees(held(desk.metalnetlet))),
                 Watches(desk.apinet, interfaces, enqueue_by(network), sees(place_of)),
             ],
         ),

@@ -29,7 +29,7 @@ from apinetlet.demo.actors.desk import (
     parent_of,
     requests,
     sees,
-    spec_of,
+    wishes,
 )
 from apinetlet.demo.actors.room import Room
 from reconcile import (
@@ -172,7 +172,10 @@ def controllers(desk: Desk) -> list[Controller]:
         desk.controller(
             f"ephemeral-prefixes-{plural}",
             Ephemerals(desk, plural),
-            [For(desk.source, desk.at_source[plural], sees(spec_of)), Owns(desk.source, prefixes, sees(owners_of))],
+            [
+                For(desk.source, desk.at_source[plural], sees(wishes("ips", "prefixes"))),
+                Owns(desk.source, prefixes, sees(owners_of)),
+            ],
         )
         for plural in ("networkinterfaces", "loadbalancers")
     ]

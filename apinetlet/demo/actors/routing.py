@@ -84,7 +84,7 @@ class Protection:
         network = self.desk.of("networks", request.key)
         if network is None:
             return DONE
-        name = f"{self.desk.generation.networking}/network"
+        name = _protection(self.desk)
         users = [
             one
             for plural in USERS
@@ -96,6 +96,11 @@ class Protection:
         elif not network.metadata.is_deleting:
             await self.desk.source.patch(network, finalizers.add(network, name))
         return DONE
+
+
+def _protection(desk: Desk) -> str:
+    """The finalizer."""
+    return f"{desk.generation.networking}/network"
 
 
 USERS = ("networkinterfaces", "loadbalancers", "natgateways")
@@ -130,5 +135,5 @@ def protection(desk: Desk) -> list[Controller]:
         return requests(SOURCE, [key] if (key := network_of(found)) is not None else [])
 
     users = [Watches(desk.source, desk.at_source[one], enqueue_by(used), sees(place_of)) for one in USERS]
-    sources: list[AnySource] = [For(desk.source, desk.at_source["networks"], sees(held)), *users]
+    sources: list[AnySource] = [For(desk.source, desk.at_source["networks"], sees(held(_protection(desk)))), *users]
     return [desk.controller("network-protection", Protection(desk), sources)]

@@ -21,7 +21,7 @@ from apinetlet.demo.actors.desk import (
     owners_of,
     requests,
     sees,
-    spec_of,
+    wishes,
 )
 from reconcile import DONE, Controller, For, Object, Owns, Request, Result, Watches, enqueue_by
 from reconcile.controller.predicate import exactly
@@ -88,7 +88,7 @@ def controllers(desk: Desk) -> list[Controller]:
         desk.controller(
             "ephemeral-virtual-ips",
             Ephemerals(desk),
-            [For(desk.source, interfaces, sees(spec_of)), Owns(desk.source, virtual_ips, sees(owners_of))],
+            [For(desk.source, interfaces, sees(wishes("virtualIP"))), Owns(desk.source, virtual_ips, sees(owners_of))],
         ),
         desk.controller(
             "virtual-ip-release",
