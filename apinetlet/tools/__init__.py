@@ -10,8 +10,10 @@ from types import ModuleType
 from typing import Final
 
 TOOLS: Final[Mapping[str, str]] = {
+    "check": "look whether the daemon could do its work",
     "explain": "tell everything about one source object",
     "plan": "show what the daemon would change, as a diff",
+    "rbac": "print the least rights for exactly these flags",
     "provider-id": "read or write provider IDs",
     "version": "print the version, its commit and the generations it serves",
     "completion": "print a completion script for a shell",

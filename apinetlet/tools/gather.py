@@ -1,0 +1,217 @@
+"""Asks both servers what ``findings.py`` judges. Reads only; what is refused is a fact like any other."""
+
+import datetime as dt
+import email.utils
+import ssl
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+import orjson
+from attrs import evolve, frozen
+
+from apinetlet.api import GENERATIONS, Generation
+from apinetlet.app import pod_namespace
+from apinetlet.assembly import APINET, SOURCE
+from apinetlet.settings import AUTO, Settings
+from apinetlet.tools import fields
+from apinetlet.tools.declared import declared
+from apinetlet.tools.findings import KindFacts, LeaseFacts, Lifetime, SideFacts
+from reconcile import Client, KubeError, Manager, NotFound, ObjectKey, Resource
+from reconcile.core.clock import utc
+from reconcile.kube import tls
+from reconcile.kube.access import ClusterAccess
+from reconcile.kube.discovery import Discovery
+from reconcile.kube.kinds import LEASE, NAMESPACE
+from reconcile.kube.request import HttpRequest
+from reconcile.kube.times import parse_time
+from reconcile.manager.preflight import missing
+
+
+@frozen
+class Gathered:
+    """The facts of both sides, and the generation that the daemon would serve; ``None`` if there is none."""
+
+    generation: Generation | None
+    sides: tuple[SideFacts, SideFacts]
+
+
+async def gather(settings: Settings, source: Client, apinet: Client, *, environment: Mapping[str, str]) -> Gathered:
+    """Everything."""
+    first = await _server(SOURCE, source), await _server(APINET, apinet)
+    found = [await _discovered(client) for client in (source, apinet)]
+    served = tuple(
+        tuple(
+            name for name, one in GENERATIONS.items() if discovery is not None and _group(side, one) in discovery.groups
+        )
+        for side, discovery in zip((SOURCE, APINET), found, strict=True)
+    )
+    name = settings.generation if settings.generation != AUTO else next(iter(served[0]), "")
+    generation = GENERATIONS.get(name)
+    sides = [evolve(facts, generations=names) for facts, names in zip(first, served, strict=True)]
+    if generation is None:
+        return Gathered(None, (sides[0], sides[1]))
+    daemon = declared(settings, generation)
+    places = {SOURCE: [settings.namespace], APINET: [settings.api_net_namespace]}
+    if settings.leader_elect:
+        places[SOURCE].append(lease_namespace(settings, environment))
+    clients = {SOURCE: source, APINET: apinet}
+    for number, (facts, discovery) in enumerate(zip(sides, found, strict=True)):
+        if facts.error or discovery is None:
+            continue
+        client = clients[facts.side]
+        sides[number] = evolve(
+            facts,
+            kinds=await _kinds(daemon, facts.side, generation, client, discovery),
+            namespaces={name: await _exists(client, name) for name in dict.fromkeys(places[facts.side]) if name},
+            missing=await _missing(daemon, facts.side, client),
+            lease=await _lease(settings, generation, client, environment) if facts.side == SOURCE else None,
+        )
+    return Gathered(generation, (sides[0], sides[1]))
+
+
+def lease_namespace(settings: Settings, environment: Mapping[str, str]) -> str:
+    """Where the Lease is."""
+    return settings.leader_election_namespace or pod_namespace(environment)
+
+
+async def lease_of(client: Client, key: ObjectKey) -> LeaseFacts:
+    """Who holds a Lease."""
+    name = str(key)
+    try:
+        lease = await client.get(LEASE, key)
+    except NotFound:
+        return LeaseFacts(name)
+    except KubeError as error:
+        return LeaseFacts(name, error=str(error))
+    holder, renewed = lease.at("spec", "holderIdentity") or "", lease.at("spec", "renewTime")
+    age = (utc() - parse_time(str(renewed))).total_seconds() if renewed else 0.0
+    return LeaseFacts(name, str(holder), max(0.0, age), float(lease.at("spec", "leaseDurationSeconds") or 0))
+
+
+async def _lease(
+    settings: Settings, generation: Generation, client: Client, environment: Mapping[str, str]
+) -> LeaseFacts:
+    return await lease_of(client, ObjectKey(lease_namespace(settings, environment), generation.lease))
+
+
+async def _server(side: str, client: Client) -> SideFacts:
+    try:
+        asked = utc()
+        answer = await client.request(HttpRequest("GET", "/version", (), {"accept": "application/json"}))
+        took = utc() - asked
+    except KubeError as error:
+        return SideFacts(side, client.transport.host, error=str(error))
+    version = orjson.loads(answer.body).get("gitVersion")
+    lifetimes = await anyio.to_thread.run_sync(_lifetimes, client) if _access(client) is not None else ()
+    skew = _skew(answer.headers.get("date", ""), asked + took / 2)
+    return SideFacts(side, client.transport.host, version=str(version or ""), skew=skew, lifetimes=lifetimes)
+
+
+def _skew(date: str, at: dt.datetime) -> float | None:
+    """How far the server's clock is ahead. A header has whole seconds, so less than one says nothing."""
+    try:
+        seconds = (email.utils.parsedate_to_datetime(date) - at).total_seconds() if date else None
+    except ValueError:
+        return None
+    return seconds if seconds is None or abs(seconds) > 1 else 0.0
+
+
+def _access(client: Client) -> ClusterAccess | None:
+    access = getattr(getattr(client.transport, "credentials", None), "access", None)
+    return access if isinstance(access, ClusterAccess) else None
+
+
+def _lifetimes(client: Client) -> tuple[Lifetime, ...]:
+    """Of the certificates on the way: ours, the authority's and the server's, as far as they can be read."""
+    access = _access(client)
+    if access is None or not access.server.startswith("https:"):
+        return ()
+    material = tls.read(access)
+    texts = {"our login": material.certificate, "the authority": material.ca, "the server": _shown(access)}
+    found = {what: tls.ends_at(text) for what, text in texts.items() if text}
+    return tuple(Lifetime(what, ends) for what, ends in found.items() if ends is not None)
+
+
+def _shown(access: ClusterAccess) -> bytes | None:
+    """The certificate that a server shows; None behind a proxy."""
+    parts = urlsplit(access.server)
+    if access.proxy_url or not parts.hostname:
+        return None
+    try:
+        return ssl.get_server_certificate((parts.hostname, parts.port or 443), timeout=10).encode()
+    except (OSError, ValueError):
+        return None
+
+
+async def _discovered(client: Client) -> Discovery | None:
+    try:
+        return await client.discover()
+    except KubeError:
+        return None
+
+
+def _group(side: str, generation: Generation) -> str:
+    return generation.networking if side == SOURCE else generation.apinet
+
+
+async def _kinds(
+    daemon: Manager, side: str, generation: Generation, client: Client, discovery: Discovery
+) -> tuple[KindFacts, ...]:
+    watched = [informer.watched.resource for informer in daemon.cluster(side).informers]
+    with_status = {one.resource for one in daemon.writes if one.cluster == side and "status" in one.subresources}
+    documents = {path: await _openapi(client, path) for path in dict.fromkeys(map(_path, watched))}
+    return tuple(
+        _kind(one, generation, discovery, documents[_path(one)], needs_status=one in with_status) for one in watched
+    )
+
+
+def _kind(
+    resource: Resource[Any],
+    generation: Generation,
+    discovery: Discovery,
+    document: Mapping[str, Any] | None,
+    *,
+    needs_status: bool,
+) -> KindFacts:
+    found = discovery.find(resource.group, resource.kind, resource.version)
+    if found is None:
+        return KindFacts(resource.name, is_served=False)
+    lacks = fields.lacking(resource, generation, document) if document is not None else ()
+    return KindFacts(resource.name, True, needs_status and "status" not in found.subresources, lacks)
+
+
+def _path(resource: Resource[Any]) -> str:
+    return f"/openapi/v3/apis/{resource.api_version}"
+
+
+async def _openapi(client: Client, path: str) -> Mapping[str, Any] | None:
+    try:
+        answer = await client.request(HttpRequest("GET", path, (), {"accept": "application/json"}))
+        document: Mapping[str, Any] = orjson.loads(answer.body)
+    except (KubeError, orjson.JSONDecodeError):
+        return None
+    return document
+
+
+async def _exists(client: Client, namespace: str) -> bool | None:
+    try:
+        await client.get(NAMESPACE, ObjectKey("", namespace))
+    except NotFound:
+        return False
+    except KubeError:
+        return None
+    return True
+
+
+async def _missing(daemon: Manager, side: str, client: Client) -> Any:
+    try:
+        return await missing(client, _rules(daemon, side))
+    except KubeError:
+        return None
+
+
+def _rules(daemon: Manager, side: str) -> Iterable[Any]:
+    return [one for one in daemon.rules() if one.cluster == side]

@@ -1,0 +1,117 @@
+"""``rbac``: the daemon runs under the rights that it prints, and each of them is needed."""
+
+import json
+from collections.abc import Iterable
+
+import pytest
+import yaml
+from attrs import evolve
+
+from apinetlet import cli
+from apinetlet.api import GENERATIONS, IRONCORE, Generation
+from apinetlet.settings import Settings
+from apinetlet.tools import rights
+from apinetlet.tools.declared import declared
+from apinetlet.tools.rights import Subject
+from reconcile.manager.rbac import Rule
+from tests.apinetlet.tools.guarded import least, told
+
+SPARE = {("source", "networkpolicies/status"), ("source", "events")}
+"""Declared a little too widely where the daemon is assembled."""
+WORDS = ["rbac", "--generation=ironcore", "--api-net-namespace=apinet"]
+
+
+def verbs_of(rules: Iterable[Rule]) -> set[tuple[str, str, str]]:
+    return {(one.cluster, verb, one.resource) for one in rules for verb in one.verbs}
+
+
+def without(rules: Iterable[Rule], cluster: str, verb: str, resource: str) -> list[Rule]:
+    return [
+        evolve(
+            one, verbs=[said for said in one.verbs if (one.cluster, said, one.resource) != (cluster, verb, resource)]
+        )
+        for one in rules
+    ]
+
+
+async def test_the_whole_story_needs_just_the_rights_that_are_printed() -> None:
+    found, rules = await told(IRONCORE, least(IRONCORE)), least(IRONCORE)
+    assert found.refused == frozenset()
+    assert found.missed == ()
+    assert found.used <= verbs_of(rules)
+    used = {(cluster, resource) for cluster, _, resource in found.used}
+    assert {(one.cluster, one.resource) for one in rules} - used <= SPARE
+
+
+async def test_a_right_that_is_taken_away_is_missed() -> None:
+    found = await told(IRONCORE, without(least(IRONCORE), "source", "patch", "networks"))
+    assert ("source", "patch", "networks") in found.refused
+    assert found.missed
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("generation", GENERATIONS.values(), ids=lambda one: one.name)
+async def test_each_rule_and_each_verb_of_the_story_is_missed_when_it_is_taken_away(generation: Generation) -> None:
+    rules = least(generation)
+    whole = await told(generation, rules)
+    idle = []
+    for rule in rules:
+        found = await told(generation, [one for one in rules if one != rule])
+        if not found.refused and not found.missed:
+            idle.append((rule.cluster, rule.resource))
+    assert set(idle) <= SPARE
+    for one in sorted(whole.used & verbs_of(rules)):
+        found = await told(generation, without(rules, *one))
+        assert one in found.refused or found.missed, one
+
+
+# -- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def test_the_manifests_of_one_side_are_a_list_that_kubectl_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*WORDS, "--side=apinet", "-o=json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["kind"] == "List"
+    kinds = [(one["kind"], one["metadata"].get("namespace")) for one in found["items"]]
+    assert kinds == [("Role", "apinet"), ("RoleBinding", "apinet")]
+    assert found["items"][1]["subjects"] == [
+        {"kind": "ServiceAccount", "name": "apinetlet", "namespace": "apinetlet-system"}
+    ]
+
+
+def test_the_manifests_are_yaml_by_default_and_bind_what_they_grant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*WORDS, "--leader-elect", "--leader-election-namespace=home", "--subject=Group:plugins"]) == 0
+    documents = list(yaml.safe_load_all(capsys.readouterr().out))
+    roles = {(one["kind"], one["metadata"]["name"]) for one in documents if "rules" in one}
+    bound = {(one["roleRef"]["kind"], one["roleRef"]["name"]) for one in documents if "roleRef" in one}
+    assert roles == bound == {("ClusterRole", "apinetlet"), ("Role", "apinetlet"), ("Role", "apinetlet-api-net")}
+    [lease] = [one for one in documents if one["kind"] == "Role" and one["metadata"]["namespace"] == "home"]
+    assert [rule["resources"] for rule in lease["rules"]] == [["leases"]]
+
+
+async def test_fewer_flags_need_fewer_rights() -> None:
+    def verbs(**flags: object) -> set[tuple[str, str, str]]:
+        settings = Settings(api_net_namespace="apinet", **flags)  # type: ignore[arg-type]
+        return verbs_of(rights.rights(declared(settings, IRONCORE), settings, IRONCORE))
+
+    plain = verbs()
+    assert {one[2] for one in verbs(leader_elect=True) - plain} == {"leases"}
+    assert {one[2] for one in verbs(metrics_bind_address=":8443") - plain} == {"tokenreviews", "subjectaccessreviews"}
+    assert verbs(metrics_bind_address=":8443", metrics_secure=False) == plain
+    requests = {"certificatesigningrequests", "certificatesigningrequests/apinetletclient"}
+    assert {one[2] for one in verbs(api_net_rotate_certificates=True) - plain} == requests
+
+
+async def test_with_one_namespace_no_right_reaches_beyond_it() -> None:
+    settings = Settings(api_net_namespace="apinet", namespace="blue")
+    found = rights.rights(declared(settings, IRONCORE), settings, IRONCORE)
+    places = {(one.cluster, one.namespace) for one in found if (one.cluster, one.resource) not in SPARE}
+    assert places == {("source", "blue"), ("apinet", "apinet")}
+
+
+@pytest.mark.parametrize("text", ["", "Robot:x", "User:", "ServiceAccount:x", "ServiceAccount:a/b/c"])
+def test_whom_nobody_could_be_is_a_wrong_word(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="is none of"):
+        Subject.read(text)
+    assert cli.main([*WORDS, f"--subject={text}"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
