@@ -19,8 +19,10 @@ from apinetlet.controllers.missing import missing_kinds
 from apinetlet.controllers.natgateway import nat_gateway_controller
 from apinetlet.controllers.network import network_controller
 from apinetlet.controllers.networkinterface import by_wants, network_interface_controller
+from apinetlet.controllers.networkpolicy import network_policy_controller
 from apinetlet.controllers.peering import by_peers
 from apinetlet.controllers.reference import by_network
+from apinetlet.controllers.selecting import by_policies, selectable_sources, selectable_targets
 from apinetlet.controllers.virtualip import by_target, virtual_ip_controller
 from apinetlet.migration import Migration
 from apinetlet.predicates import Eligibility
@@ -56,9 +58,10 @@ def assemble(
     *,
     election: LeaderElector | None = None,
     manager: ManagerSettings = ManagerSettings(preflight="off"),  # noqa: B008 - frozen
+    services: Sequence[Service] = (),
     rng: random.Random | None = None,
 ) -> Manager:
-    """The whole daemon between two API servers. Nothing runs before the manager is entered."""
+    """The whole daemon between two API servers; ``services`` run around it. Nothing runs before it is entered."""
     rng = rng or random.Random()
     kinds = Kinds.of(generation)
     source_cluster = Cluster(SOURCE, source, watched_sources(settings, generation, kinds), rng=rng)
@@ -114,6 +117,7 @@ def counterparts(kinds: Kinds) -> Mapping[Resource[Any], Resource[Any]]:
         kinds.nat_gateway: kinds.apinet_nat_gateway,
         kinds.virtual_ip: kinds.apinet_ip,
         kinds.network_interface: kinds.apinet_network_interface,
+        **({kinds.policies.source: kinds.policies.target} if kinds.policies is not None else {}),
     }
 
 
@@ -126,30 +130,44 @@ def targets(kinds: Kinds) -> Mapping[Resource[Any], str]:
         kinds.apinet_nat_gateway: "NATGateway",
         kinds.apinet_nat_gateway_autoscaler: "NATGateway",
         kinds.apinet_ip: "VirtualIP",
+        **(dict.fromkeys((kinds.policies.target, kinds.policies.rule), "NetworkPolicy") if kinds.policies else {}),
     }
 
 
 def watched_sources(settings: Settings, generation: Generation, kinds: Kinds) -> list[Watched[Any]]:
     """What we look at in the source cluster. A server that lacks a kind is no reason to serve none."""
     here = partial(Watched, namespaces=(settings.namespace,) if settings.namespace else (), optional=True)
+    wants, chosen = (
+        by_wants(generation, settings.api_net_namespace),
+        selectable_sources(generation, settings.api_net_namespace),
+    )
+    policies = [] if kinds.policies is None else [here(kinds.policies.source, indexes=(by_uid(), *by_policies()))]
     return [
-        here(kinds.network, indexes=(by_uid(), *by_peers())),
+        here(kinds.network, indexes=(by_uid(), *by_peers(), *chosen["Network"])),
         here(kinds.prefix, keep=("spec.ipFamily", "spec.prefix", "status.phase")),
-        here(kinds.load_balancer, indexes=(by_uid(), by_network(), by_prefix())),
+        here(kinds.load_balancer, indexes=(by_uid(), by_network(), by_prefix(), *chosen["LoadBalancer"])),
         here(kinds.load_balancer_routing),
         here(kinds.nat_gateway, indexes=(by_uid(), by_network())),
-        here(kinds.virtual_ip, indexes=(by_uid(), by_target())),
-        here(kinds.network_interface, indexes=by_wants(generation, settings.api_net_namespace)),
+        here(kinds.virtual_ip, indexes=(by_uid(), by_target(), *chosen["VirtualIP"])),
+        here(kinds.network_interface, indexes=(*wants, *chosen["NetworkInterface"])),
+        *policies,
     ]
 
 
 def watched_targets(settings: Settings, generation: Generation, kinds: Kinds) -> list[Watched[Any]]:
     """What we look at in the api-net cluster: one namespace."""
     there = partial(Watched, namespaces=(settings.api_net_namespace,), optional=True)
-    return [
-        *(there(one, indexes=(by_origin(generation, kind),)) for one, kind in targets(kinds).items()),
-        there(kinds.apinet_network_interface, indexes=(by_origin(generation, "NetworkInterface"), by_uid())),
+    chosen, rules = selectable_targets(generation), kinds.policies.rule if kinds.policies is not None else None
+    made = [
+        there(
+            one,
+            indexes=(by_origin(generation, kind), *(chosen if one == kinds.apinet_load_balancer else ())),
+            manager=generation.rule_manager if one == rules else "",
+        )
+        for one, kind in targets(kinds).items()
     ]
+    nics = (by_origin(generation, "NetworkInterface"), by_uid(), *chosen)
+    return [*made, there(kinds.apinet_network_interface, indexes=nics)]
 
 
 def _controllers(bridge: Bridge, settings: Settings, rng: random.Random) -> dict[str, Controller]:
@@ -165,7 +183,8 @@ def _controllers(bridge: Bridge, settings: Settings, rng: random.Random) -> dict
 
     scale = Scale(settings.nat_gateway_min_public_ips, settings.nat_gateway_max_public_ips)
     follows_nodes = settings.is_node_affinity_aware and bridge.generation is IRONCORE
-    return {
+    policies = bridge.kinds.policies
+    found = {
         "Network": network_controller(
             bridge, work(settings.network_workers), reports_peerings=not settings.disable_network_peering, rng=rng
         ),
@@ -176,3 +195,12 @@ def _controllers(bridge: Bridge, settings: Settings, rng: random.Random) -> dict
         "VirtualIP": virtual_ip_controller(bridge, work(settings.virtual_ip_workers), rng=rng),
         "NetworkInterface": network_interface_controller(bridge, work(settings.network_interface_workers), rng=rng),
     }
+    if policies is not None:
+        found["NetworkPolicy"] = network_policy_controller(
+            bridge,
+            policies,
+            work(settings.network_policy_workers),
+            expands=settings.expand_policy_rules,
+            rng=rng,
+        )
+    return found

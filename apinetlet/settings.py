@@ -127,6 +127,10 @@ class Settings:
     nat_gateway_min_public_ips: int = setting(1, "public addresses that a NAT gateway has at least", group=_LIMITS)
     nat_gateway_max_public_ips: int = setting(10, "public addresses that a NAT gateway has at most", group=_LIMITS)
 
+    expand_policy_rules: bool = setting(
+        True, "ironcore only: write out what an empty list of peers or ports of a policy stands for", group=_LIMITS
+    )
+
     dangling_number: int = setting(
         10, "so many counterparts of a kind may be deleted for want of a source, however many that are", group=_LIMITS
     )
@@ -141,6 +145,7 @@ class Settings:
     nat_gateway_workers: int = setting(0, "of NATGateways; 0: as --workers", group=_WORK)
     virtual_ip_workers: int = setting(0, "of VirtualIPs; 0: as --workers", group=_WORK)
     network_interface_workers: int = setting(0, "of NetworkInterfaces; 0: as --workers", group=_WORK)
+    network_policy_workers: int = setting(0, "of NetworkPolicies; 0: as --workers", group=_WORK)
     resync: Seconds = setting(36000.0, "every mapped object is looked at again within this time", group=_WORK)
     request_timeout: Seconds = setting(30.0, "longest that one request may take before it is tried again", group=_WORK)
     reconcile_deadline: Seconds = setting(120.0, "longest that one reconcile may take", group=_WORK)

@@ -10,6 +10,33 @@ from reconcile.kube import Resource
 
 
 @frozen
+class PolicyKinds:
+    """Where policies are served."""
+
+    source: Resource[networking.NetworkPolicy]
+    target: Resource[apinet.NetworkPolicy]
+    rule: Resource[apinet.NetworkPolicyRule]
+
+    @classmethod
+    def of(cls, generation: Generation) -> "PolicyKinds | None":
+        """``None``: the api-net cluster of the generation knows none."""
+        if not generation.rule_manager:
+            return None
+        target = partial(Resource, group=generation.apinet, version=generation.version)
+        return cls(
+            source=Resource(
+                generation.networking,
+                generation.version,
+                "NetworkPolicy",
+                "networkpolicies",
+                type=networking.NetworkPolicy,
+            ),
+            target=target(kind="NetworkPolicy", plural="networkpolicies", type=apinet.NetworkPolicy),
+            rule=target(kind="NetworkPolicyRule", plural="networkpolicyrules", type=apinet.NetworkPolicyRule),
+        )
+
+
+@frozen
 class Kinds:
     """Where each kind of a generation is served."""
 
@@ -27,6 +54,8 @@ class Kinds:
     apinet_ip: Resource[apinet.IP]
     network_interface: Resource[networking.NetworkInterface]
     apinet_network_interface: Resource[apinet.NetworkInterface]
+    policies: PolicyKinds | None
+    """``None``: the api-net cluster of the generation knows none."""
 
     @classmethod
     def of(cls, generation: Generation) -> "Kinds":
@@ -57,28 +86,5 @@ class Kinds:
             apinet_network_interface=target(
                 kind="NetworkInterface", plural="networkinterfaces", type=apinet.NetworkInterface
             ),
-        )
-
-
-@frozen
-class PolicyKinds:
-    """Where policies are served. Only a generation with a ``rule_manager`` has all three."""
-
-    source: Resource[networking.NetworkPolicy]
-    target: Resource[apinet.NetworkPolicy]
-    rule: Resource[apinet.NetworkPolicyRule]
-
-    @classmethod
-    def of(cls, generation: Generation) -> "PolicyKinds":
-        target = partial(Resource, group=generation.apinet, version=generation.version)
-        return cls(
-            source=Resource(
-                generation.networking,
-                generation.version,
-                "NetworkPolicy",
-                "networkpolicies",
-                type=networking.NetworkPolicy,
-            ),
-            target=target(kind="NetworkPolicy", plural="networkpolicies", type=apinet.NetworkPolicy),
-            rule=target(kind="NetworkPolicyRule", plural="networkpolicyrules", type=apinet.NetworkPolicyRule),
+            policies=PolicyKinds.of(generation),
         )

@@ -92,6 +92,7 @@ async def make_room(
     network: str,
     differing: Sequence[str],
     gives_back: Sequence[str] = (),
+    costs: str = "it is made anew, and gets other public addresses",
 ) -> bool:
     """Whether what is wanted of the pair can be applied now; where it cannot, for fields differ, the pair is ended.
 
@@ -108,7 +109,7 @@ async def make_room(
     pair = [(one, found) for one in mapped.targets if (found := bridge.apinet.store(one).get(key)) is not None]
     if not any(found.metadata.is_deleting for _, found in pair):
         what = f"spec.{' and spec.'.join(differing)} of {mapped.targets[0].kind} {key.name} cannot be changed"
-        bridge.warn(source, "Recreating", f"{what}: it is made anew, and gets other public addresses")
+        bridge.warn(source, "Recreating", f"{what}: {costs}")
     gone = [await bridge.delete(one, found) for one, found in pair]
     return all(gone)
 

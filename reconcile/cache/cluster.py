@@ -167,6 +167,11 @@ class Cluster:
             raise self._undeclared(" ".join(part for part in kind if part) or "an object that does not say its kind")
         return found
 
+    def _manager(self, resource: Resource[Any]) -> str:
+        """The field manager of what is written of a kind."""
+        informer = self._informers.get(resource)
+        return (informer.watched.manager if informer is not None else "") or self.client.field_manager
+
     # reading live
 
     async def get(self, kind: type[T] | Resource[T], key: ObjectKey) -> T:
@@ -195,7 +200,7 @@ class Cluster:
         if known is not None and proof.is_applied(known, orjson.loads(sendable), subresource):
             self._writing.note("apply", resource, key, "suppressed", subresource, known.meta.resource_version)
             return self._informers[resource].store.structure(known)
-        manager = self.client.field_manager
+        manager = self._manager(resource)
         request = requests.apply(resource, key, sendable, field_manager=manager, force=force, subresource=subresource)
         return await self._writing.send("apply", resource, key, request, subresource)
 
@@ -228,7 +233,7 @@ class Cluster:
             resource,
             key,
             proof.meant_for(patch, meta.uid),
-            field_manager=self.client.field_manager,
+            field_manager=self._manager(resource),
             subresource=subresource,
         )
         return cast(T, await self._writing.send("patch", resource, key, request, subresource, meta, patch))
@@ -248,7 +253,7 @@ class Cluster:
             AlreadyExists: there is one of that name.
         """
         resource, key = self._of(body), _key(body)
-        manager = self.client.field_manager
+        manager = self._manager(resource)
         request = requests.create(resource, resource.codec.dumps(body), namespace=key.namespace, field_manager=manager)
         return await self._writing.send("create", resource, key, request)
 
@@ -292,7 +297,7 @@ class Cluster:
         if raw and change is None:
             self._writing.note("update", resource, key, "suppressed", subresource, version)
             return obj
-        manager = self.client.field_manager
+        manager = self._manager(resource)
         if change is not None and self._writing.is_partial(resource, key):
             patch = proof.guarded(change, version)
             request = requests.patch(resource, key, patch, field_manager=manager, subresource=subresource)

@@ -27,7 +27,7 @@ class Watched(Generic[T]):
 
     ``namespaces``: none means all. ``labels``, ``fields``: selectors, as in a query. ``metadata_only``: bodies are
     never fetched. ``keep``: dotted paths kept beside the head; none means all. ``optional``: a server without the kind
-    is fine, and nobody waits for it.
+    is fine, and nobody waits for it. ``manager``: the field manager of what is written of it, if not the client's.
 
     Raises:
         ValueError: namespaces of a cluster-scoped kind, or paths of a kind without bodies.
@@ -42,6 +42,7 @@ class Watched(Generic[T]):
     keep: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
     optional: bool = False
+    manager: str = ""
 
     def __attrs_post_init__(self) -> None:
         if any(self.namespaces) and not self.resource.namespaced:
@@ -66,8 +67,8 @@ class Watched(Generic[T]):
         return not (self.metadata_only or self.keep)
 
     def reader(self, manager: str) -> EntryReader:
-        """Reads the documents. ``manager``: whose Apply entries to keep."""
-        return EntryReader(self.resource, manager, self.keep, self.metadata_only)
+        """Reads the documents. ``manager``: whose Apply entries to keep, unless the kind has its own."""
+        return EntryReader(self.resource, self.manager or manager, self.keep, self.metadata_only)
 
     @classmethod
     def of(cls, declared: "Watched[T] | Resource[T]") -> "Watched[T]":

@@ -11,9 +11,11 @@ from apinetlet.demo.definitions import crds
 from reconcile import Resource
 
 EVERY = [
-    pytest.param(generation, getattr(Kinds.of(generation), field.name), id=f"{generation.name} {field.name}")
+    pytest.param(generation, resource, id=f"{generation.name} {name}")
     for generation in GENERATIONS.values()
-    for field in attrs.fields(Kinds)
+    for of in (Kinds.of(generation), Kinds.of(generation).policies)
+    for name, resource in (attrs.asdict(of, recurse=False) if of is not None else {}).items()
+    if isinstance(resource, Resource)
 ]
 
 

@@ -171,3 +171,14 @@ async def test_less_is_kept_where_less_is_asked_for(watched: dict[str, Any]) -> 
             assert cluster.store(CONFIG_MAP).bytes < 1000
             await cluster.apply(a_map("a", a="2"))
             assert cluster.store(CONFIG_MAP).bytes < 1000
+
+
+async def test_what_is_applied_under_the_manager_of_its_kind_is_not_applied_again() -> None:
+    async with ApiServer() as server:
+        for _ in range(2):
+            async with a_cluster(server, manager="of the kind") as cluster:
+                for _ in range(3):
+                    await cluster.apply(a_map("a", color="red"))
+        [found] = server.objects(CONFIG_MAP)
+        assert [one["manager"] for one in found.thaw()["metadata"]["managedFields"]] == ["of the kind"]
+        assert len(server.writes()) == 1

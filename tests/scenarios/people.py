@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from attrs import fields, frozen
+from attrs import asdict, frozen
 
 from apinetlet.api import Generation, Kinds, apinet, networking
 from apinetlet.origin import Origins
@@ -205,7 +205,7 @@ class Both:
 
     def read_live(self, agent: str) -> list[str]:
         """The objects that somebody asked a server for, one by one."""
-        kinds = {getattr(self.kinds, one.name).name for one in fields(Kinds)}
+        kinds = {one.name for one in asdict(self.kinds, recurse=False).values() if isinstance(one, Resource)}
         return [
             f"{one.resource} {one.key}"
             for server in (self.here, self.there)

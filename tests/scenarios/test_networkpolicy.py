@@ -1,0 +1,339 @@
+"""NetworkPolicies between two clusters: every acceptance scenario under its id; only ``ironcore`` maps them."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from apinetlet.api import IRONCORE, PolicyKinds
+from apinetlet.demo.world import TARGET_NAMESPACE
+from provider import ProviderID
+from reconcile import ObjectMeta, Resource
+from tests.scenarios.desk import HOME, Desk, desk
+
+FOUND = PolicyKinds.of(IRONCORE)
+assert FOUND is not None
+POLICIES: PolicyKinds = FOUND
+NETWORK = {"networkRef": {"name": "blue"}}
+
+
+@pytest.fixture(name="at")
+async def _at() -> AsyncIterator[Desk]:
+    async with desk(IRONCORE) as both:
+        yield both
+
+
+# -- what people do ----------------------------------------------------------------------------------------------------
+
+
+async def nic(at: Desk, name: str, ip: str, network: ObjectMeta, *, state: str = "Ready", **labels: str) -> ObjectMeta:
+    """The provider of machines makes an interface, and the data plane says how it is."""
+    spec = {"nodeRef": {"name": "node"}, "networkRef": {"name": network.uid}, "ips": [ip]}
+    made = await at.create(at.world.kinds.apinet_network_interface, name, metadata={"labels": labels}, spec=spec)
+    await program(at, made, state)
+    return made
+
+
+async def program(at: Desk, made: ObjectMeta, state: str) -> None:
+    patch = {"status": {"state": state}}
+    await at.change(at.world.kinds.apinet_network_interface, made, patch, subresource="status")
+
+
+async def declared_nic(
+    at: Desk, name: str, on: ObjectMeta | None, *, network: str = "blue", **labels: str
+) -> ObjectMeta:
+    """A user's interface, attached to one of the data plane."""
+    provider_id = "" if on is None else _provider_id(on)
+    spec = {"networkRef": {"name": network}, "ips": [{"value": "10.9.9.9"}], "providerID": provider_id}
+    return await at.create(at.world.kinds.network_interface, name, metadata={"labels": labels}, spec=spec)
+
+
+def _provider_id(on: ObjectMeta) -> str:
+    parts = {"namespace": TARGET_NAMESPACE, "name": on.name, "node": "node", "uid": on.uid}
+    return str(ProviderID.network_interface(IRONCORE.scheme, **parts))
+
+
+async def vip(at: Desk, name: str, **labels: str) -> ObjectMeta:
+    spec = {"type": "Public", "ipFamily": "IPv4"}
+    return await at.create(at.world.kinds.virtual_ip, name, metadata={"labels": labels}, spec=spec)
+
+
+def chosen(kind: str = "NetworkInterface", **labels: str) -> dict[str, Any]:
+    return {"objectSelector": {"kind": kind, "matchLabels": labels}}
+
+
+def block(cidr: str, *excepted: str) -> dict[str, Any]:
+    return {"ipBlock": {"cidr": cidr, **({"except": list(excepted)} if excepted else {})}}
+
+
+async def policy(at: Desk, name: str = "guard", *, namespace: str = HOME, **spec: Any) -> ObjectMeta:
+    wanted = {**NETWORK, "networkInterfaceSelector": {"matchLabels": {"app": "target"}}, **spec}
+    return await at.create(POLICIES.source, name, namespace=namespace, spec=wanted)
+
+
+BOTH_WAYS: dict[str, Any] = {
+    "ingress": [
+        {
+            "ports": [{"protocol": "TCP", "port": 80}, {"protocol": "UDP", "port": 8080, "endPort": 8090}],
+            "from": [chosen(rule="ingress"), block("192.168.1.0/24", "192.168.1.1/32", "192.168.1.2/32")],
+        }
+    ],
+    "egress": [{"ports": [{"protocol": "TCP", "port": 443}], "to": [chosen(rule="egress"), block("10.0.0.0/16")]}],
+    "policyTypes": ["Egress", "Ingress"],
+}
+
+
+async def told_of_two(at: Desk) -> tuple[ObjectMeta, ObjectMeta]:
+    """A network with two interfaces that rules name, and the policy of the first scenarios."""
+    network = await at.declare_network()
+    await nic(at, "in", "192.168.178.50", network, rule="ingress")
+    await nic(at, "out", "192.168.178.60", network, rule="egress")
+    return network, await policy(at, **BOTH_WAYS)
+
+
+# -- what is there -----------------------------------------------------------------------------------------------------
+
+
+def copy(at: Desk, meta: ObjectMeta) -> dict[str, Any]:
+    """The target policy."""
+    return at.made_for(POLICIES.target, meta)
+
+
+def rule(at: Desk, meta: ObjectMeta) -> dict[str, Any]:
+    return at.made_for(POLICIES.rule, meta)
+
+
+def targets(at: Desk, meta: ObjectMeta) -> list[str]:
+    return [one["ip"] for one in rule(at, meta).get("targets") or ()]
+
+
+def let_in(at: Desk, meta: ObjectMeta, place: int = 0) -> list[str]:
+    """The addresses that a rule lets in."""
+    return [one["prefix"] for one in rule(at, meta)["ingressRule"][place].get("ips") or ()]
+
+
+def history(at: Desk, kind: Resource[Any]) -> list[dict[str, Any]]:
+    """Every state that an object of a kind ever had."""
+    table = at.world.apinet.storage.table(kind.name).history
+    return [dict(one.new.value) for one in table if one.new is not None]
+
+
+def blocks_ever(at: Desk) -> set[str]:
+    """Every range that ever was let through."""
+    return {
+        one["cidr"]
+        for document in history(at, POLICIES.rule)
+        for entry in (*(document.get("ingressRule") or ()), *(document.get("egressRule") or ()))
+        for one in entry.get("ipBlock") or ()
+    }
+
+
+# -- the scenarios -----------------------------------------------------------------------------------------------------
+
+
+async def test_np_1_a_policy_is_copied_and_resolved_to_addresses(at: Desk) -> None:
+    async with at.daemon():
+        network, meta = await told_of_two(at)
+        await at.rest()
+        target = at.made_for(at.world.kinds.apinet_network, network)["metadata"]
+        made = copy(at, meta)
+        origin = at.origin("NetworkPolicy", meta)
+        for document in (made, rule(at, meta)):
+            head = document["metadata"]
+            assert {"labels": head["labels"], "annotations": head["annotations"]} == origin
+        assert made["spec"] == {
+            "networkRef": {"name": network.uid},
+            "networkInterfaceSelector": {"matchLabels": {"app": "target"}},
+            "priority": 1000,
+            **BOTH_WAYS,
+        }
+        found = rule(at, meta)
+        assert found["networkRef"] == {"name": target["name"], "uid": target["uid"]}
+        assert found["priority"] == 1000
+        assert "targets" not in found
+        assert found["ingressRule"] == [
+            {
+                "networkPolicyPorts": [
+                    {"protocol": "TCP", "port": 80},
+                    {"protocol": "UDP", "port": 8080, "endPort": 8090},
+                ],
+                "ipBlock": [{"cidr": "192.168.1.0/24", "except": ["192.168.1.1/32", "192.168.1.2/32"]}],
+                "ips": [{"ipFamily": "IPv4", "prefix": "192.168.178.50/32"}],
+            }
+        ]
+        assert found["egressRule"] == [
+            {
+                "networkPolicyPorts": [{"protocol": "TCP", "port": 443}],
+                "ipBlock": [{"cidr": "10.0.0.0/16"}],
+                "ips": [{"ipFamily": "IPv4", "prefix": "192.168.178.60/32"}],
+            }
+        ]
+        [owner] = found["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("NetworkPolicy", meta.uid, made["metadata"]["uid"])
+        assert owner["controller"] is owner["blockOwnerDeletion"] is True
+        managers = [{one["manager"] for one in each["metadata"]["managedFields"]} for each in (made, found)]
+        assert managers == [{"ironcore.dev/apinetlet"}, {"networkpolicies.networking.ironcore.dev"}]
+
+
+async def test_np_2_an_interface_that_the_policy_is_for_is_a_target(at: Desk) -> None:
+    async with at.daemon():
+        network, meta = await told_of_two(at)
+        found = await nic(at, "target", "192.168.178.1", network, app="target")
+        await at.rest()
+        assert rule(at, meta)["targets"] == [
+            {"ip": "192.168.178.1", "targetRef": {"uid": found.uid, "name": found.name}}
+        ]
+
+
+async def test_np_3_another_selector_means_other_targets(at: Desk) -> None:
+    async with at.daemon():
+        network, meta = await told_of_two(at)
+        await nic(at, "target", "192.168.178.1", network, app="target")
+        await nic(at, "target-2", "192.168.178.15", network, app="target2")
+        await at.rest()
+        assert targets(at, meta) == ["192.168.178.1"]
+        selector = {"networkInterfaceSelector": {"matchLabels": {"app": "target2"}}}
+        await at.change(POLICIES.source, meta, {"spec": selector})
+        await at.rest(5)
+        assert targets(at, meta) == ["192.168.178.15"]
+
+
+async def test_np_4_targets_follow_the_interfaces_and_nobody_touches_the_policy(at: Desk) -> None:
+    async with at.daemon():
+        network, meta = await told_of_two(at)
+        found = await nic(at, "target", "192.168.178.1", network, state="", app="target")
+        await at.rest()
+        before = at.live(POLICIES.source, meta)["metadata"]["resourceVersion"]
+        for state, expected in (("Ready", ["192.168.178.1"]), ("Pending", []), ("Ready", ["192.168.178.1"])):
+            await program(at, found, state)
+            await at.rest(5)
+            assert targets(at, meta) == expected
+        await at.change(at.world.kinds.apinet_network_interface, found, {"metadata": {"labels": {"app": "other"}}})
+        await at.rest(5)
+        assert targets(at, meta) == []
+        await at.change(at.world.kinds.apinet_network_interface, found, {"metadata": {"labels": {"app": "target"}}})
+        await at.rest(5)
+        assert targets(at, meta) == ["192.168.178.1"]
+        await at.delete(at.world.kinds.apinet_network_interface, found)
+        await at.rest(5)
+        assert targets(at, meta) == []
+        assert at.live(POLICIES.source, meta)["metadata"]["resourceVersion"] == before
+
+
+async def test_np_5_labels_of_a_users_interface_count_for_the_one_that_it_has_claimed(at: Desk) -> None:
+    async with at.daemon():
+        network, meta = await told_of_two(at)
+        found = await nic(at, "machine-0", "192.168.178.1", network)
+        user = await declared_nic(at, "nic", found, app="target")
+        await declared_nic(at, "elsewhere", None, network="red", app="target")
+        await at.rest()
+        assert targets(at, meta) == ["192.168.178.1"]
+        for labels, expected in (({"app": None}, []), ({"app": "target"}, ["192.168.178.1"])):
+            await at.change(at.world.kinds.network_interface, user, {"metadata": {"labels": labels}})
+            await at.rest(5)
+            assert targets(at, meta) == expected
+        await at.change(at.world.kinds.network_interface, user, {"spec": {"providerID": ""}})
+        await at.rest(5)
+        assert targets(at, meta) == []
+
+
+async def test_np_6_a_policy_that_comes_before_its_network_is_mapped_when_that_comes(at: Desk) -> None:
+    async with at.daemon():
+        meta = await policy(at, **BOTH_WAYS)
+        await at.rest()
+        assert at.all(POLICIES.target) == []
+        assert "spec.networkRef.name is 'blue'" in at.told("NetworkNotFound")[0]
+        network = await at.declare_network()
+        await at.rest(5)
+        assert rule(at, meta)["networkRef"]["name"] == network.uid
+
+
+async def test_np_7_a_virtual_ip_is_let_in_once_it_has_an_address_and_nobody_before(at: Desk) -> None:
+    async with at.daemon():
+        await at.declare_network()
+        wanted = [{"ports": [{"protocol": "TCP", "port": 80}], "from": [chosen("VirtualIP", app="web")]}]
+        meta = await policy(at, ingress=wanted, policyTypes=["Ingress"])
+        await at.rest()
+        assert let_in(at, meta) == []
+        assert "ingress" not in copy(at, meta)["spec"]
+        public = await vip(at, "public", app="web")
+        await vip(at, "other", app="db")
+        await at.rest(5)
+        address = at.live(at.world.kinds.virtual_ip, public)["status"]["ip"]
+        assert let_in(at, meta) == [f"{address}/32"]
+        assert copy(at, meta)["spec"]["ingress"][0]["from"] == [block(f"{address}/32")]
+        await at.change(at.world.kinds.virtual_ip, public, {"metadata": {"labels": {"app": "db"}}})
+        await at.rest(5)
+        assert let_in(at, meta) == []
+        assert "ingress" not in copy(at, meta)["spec"]
+        assert blocks_ever(at) == set()
+        assert all(one.get("from") for each in history(at, POLICIES.target) for one in each["spec"].get("ingress", ()))
+
+
+async def test_np_8_a_port_without_a_protocol_is_one_of_tcp(at: Desk) -> None:
+    async with at.daemon():
+        await at.declare_network()
+        meta = await policy(at, ingress=[{"ports": [{"port": 80}], "from": [block("10.0.0.0/8")]}])
+        await at.rest()
+        assert rule(at, meta)["ingressRule"][0]["networkPolicyPorts"] == [{"protocol": "TCP", "port": 80}]
+        assert copy(at, meta)["spec"]["ingress"][0]["ports"] == [{"port": 80}]
+
+
+async def test_np_9_a_selector_that_means_nobody_lets_nobody_in(at: Desk) -> None:
+    async with at.daemon():
+        await at.declare_network()
+        nobody = {"ports": [{"protocol": "TCP", "port": 80}], "from": [chosen(app="nobody")]}
+        meta = await policy(at, ingress=[nobody, {"ports": [{"protocol": "TCP", "port": 443}]}])
+        await at.rest()
+        first, second = rule(at, meta)["ingressRule"]
+        assert first == {"networkPolicyPorts": [{"protocol": "TCP", "port": 80}]}
+        assert second["ipBlock"] == [{"cidr": "0.0.0.0/0"}, {"cidr": "::/0"}]
+
+
+async def test_np_10_a_deleted_policy_goes_after_its_rule(at: Desk) -> None:
+    async with at.daemon():
+        _, meta = await told_of_two(at)
+        await at.rest()
+        held = ObjectMeta(namespace=TARGET_NAMESPACE, name=meta.uid)
+        await at.change(POLICIES.rule, held, {"metadata": {"finalizers": ["example.org/hold"]}})
+        await at.delete(POLICIES.source, meta)
+        await at.rest(5)
+        assert at.live(POLICIES.source, meta)["metadata"]["finalizers"] == [IRONCORE.finalizer("NetworkPolicy")]
+        assert at.all(POLICIES.target) == []
+        await at.change(POLICIES.rule, held, {"metadata": {"finalizers": None}})
+        await at.rest(5)
+        assert at.all(POLICIES.source) == at.all(POLICIES.rule) == []
+
+
+async def test_np_11_interfaces_that_come_in_another_order_change_no_rule(at: Desk) -> None:
+    network = await at.declare_network()
+    addresses = [f"10.0.{number // 250}.{number % 250}" for number in range(500)]
+    async with at.daemon():
+        await at.rest(1)
+        spec = {"nodeRef": {"name": "node"}, "networkRef": {"name": network.uid}}
+        labels = {"app": "target", "rule": "ingress"}
+        for number, ip in reversed([*enumerate(addresses)]):
+            head, status = {"name": f"nic-{number}", "labels": labels}, {"state": "Ready"}
+            body = {"metadata": head, "spec": {**spec, "ips": [ip]}, "status": status}
+            kind = at.world.kinds.apinet_network_interface
+            await at.world.apinet.client().create(kind, body, namespace=TARGET_NAMESPACE)
+        meta = await policy(at, **BOTH_WAYS)
+        await at.rest(5)
+        assert targets(at, meta) == addresses
+        assert let_in(at, meta) == [f"{ip}/32" for ip in addresses]
+    before = rule(at, meta)["metadata"]["resourceVersion"]
+    async with at.daemon():  # now they come in the order of their names
+        await at.rest(5)
+        assert rule(at, meta)["metadata"]["resourceVersion"] == before
+
+
+async def test_np_12_counterparts_of_no_policy_are_deleted(at: Desk) -> None:
+    head = at.origin("NetworkPolicy", ObjectMeta(namespace=HOME, name="nobody", uid="no-such-uid"))
+    spec = {"networkRef": {"name": "n"}, "networkInterfaceSelector": {}, "policyTypes": ["Ingress"]}
+    await at.create(POLICIES.target, "left-over", metadata=head, spec=spec)
+    await at.create(POLICIES.rule, "left-over-too", metadata=head, networkRef={"name": "n", "uid": "u"})
+    await at.create(POLICIES.rule, "theirs", networkRef={"name": "n", "uid": "u"})
+    async with at.daemon():
+        await at.rest()
+        assert at.all(POLICIES.target) == []
+        assert [one["metadata"]["name"] for one in at.all(POLICIES.rule)] == ["theirs"]
