@@ -11,7 +11,7 @@ from attrs import evolve
 from apinetlet import cli
 from apinetlet.api import IRONCORE, ONMETAL, Generation, Kinds
 from apinetlet.assembly import APINET, SOURCE
-from apinetlet.demo.world import World
+from apinetlet.demo.world import DAEMON, World
 from apinetlet.settings import Settings
 from apinetlet.tools import check, fields, shell
 from apinetlet.tools.findings import Finding, KindFacts, LeaseFacts, Lifetime, SideFacts, findings
