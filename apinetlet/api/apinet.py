@@ -88,6 +88,7 @@ class LoadBalancerSpec:
     ips: tuple[Address, ...] = ()
     ports: tuple[Any, ...] = ()
     selector: Selector = Selector()
+    template: Mapping[str, Any] = EMPTY
 
 
 @frozen

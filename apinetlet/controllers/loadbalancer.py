@@ -19,6 +19,7 @@ from apinetlet.translate import loadbalancer as translate
 from apinetlet.translate.addresses import addresses, lost, status
 from apinetlet.translate.loadbalancer import View
 from apinetlet.translate.refused import Refused
+from apinetlet.translate.surplus import surplus
 from reconcile import DONE, Change, Controller, ControllerSettings, For, Index, ObjectKey, Request, Result, Watches
 from reconcile.controller.handler import enqueue_self
 
@@ -61,8 +62,7 @@ class LoadBalancerReconciler:
         if not await self._has_room(view, body):
             return Result(requeue_after=bridge.deletion_poll)
         target: apinet.LoadBalancer = await apply(bridge, balancer, body)
-        if target.spec.ports and "ports" not in body["spec"]:  # none of ours: it serves all
-            target = await without(bridge, target, ("spec", "ports"))
+        target = await bridge.apinet.patch(target, surplus(target, body))
         await self._route(view, destinations, target)
         await bridge.report(balancer, status(balancer, addresses(target.spec.ips)))
         return waiting

@@ -34,6 +34,16 @@ OWNED: dict[str, list[dict[str, Any]]] = {
     "ips": [],
 }
 """Edits of our fields."""
+NOWHERE = {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["none"]}]}]}
+SURPLUS: list[dict[str, Any]] = [
+    {"ips": [{"name": "theirs", "ipFamily": "IPv4"}]},
+    {"ips": [{"name": "a", "ipFamily": "IPv4"}, {"name": "b", "ipFamily": "IPv4"}]},
+    {"template": {"metadata": {"labels": {"a/b": "c"}, "annotations": {"a": "b"}}}},
+    {"template": {"spec": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}]}}},
+    {"template": {"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": NOWHERE}}}}},
+    {"ports": [{"port": 8}], "template": {"spec": {"nodeRef": {"name": "n"}}}},
+]
+"""What nobody but we has to write on a load balancer, beside what we write."""
 STRIPPED = {"metadata": {"labels": None, "annotations": None}}
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "p", "controller": True}
 
@@ -51,7 +61,7 @@ class Edit:
 
 def edits() -> st.SearchStrategy[Edit]:
     places = st.sampled_from([(source, plural) for source, plurals in PLURALS.items() for plural in plurals])
-    what = st.sampled_from(["owned", "stripped", "forged", "theirs", "source", "owners", "scale"])
+    what = st.sampled_from(["owned", "stripped", "forged", "theirs", "source", "owners", "scale", "surplus"])
     pause = st.sampled_from([0.0, 0.0, 0.05, 1.0, 40.0])
     return st.builds(
         lambda place, what, number, pause: Edit(place[0], place[1], what, number, pause),
@@ -99,6 +109,15 @@ class Somebody:
                 )
             case "scale":
                 await self.scale(edit.number % 4)
+            case "surplus":
+                await self.put(SURPLUS[edit.number % len(SURPLUS)])
+
+    async def put(self, parts: dict[str, Any]) -> None:
+        """Apply more than is ours to the load balancer, under a name of their own."""
+        kind, meta = self.at.world.kinds.apinet_load_balancer, self.sources["loadbalancers"]
+        head = {"apiVersion": kind.api_version, "kind": kind.kind}
+        body = {**head, "metadata": {"name": meta.uid, "namespace": TARGET_NAMESPACE}, "spec": parts}
+        await self.at.world.apinet.client(field_manager="stranger").apply(kind, body)
 
     async def scale(self, number: int) -> None:
         """The autoscaler of the other cluster: entries are its own."""

@@ -532,6 +532,36 @@ async def test_ports_and_destinations_that_somebody_adds_where_there_are_none_ar
     assert not routing(desk, web).get("destinations")
 
 
+NOWHERE = {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["none"]}]}]}
+SURPLUS: list[dict[str, Any]] = [
+    {"ips": [{"name": "a", "ipFamily": "IPv4"}, {"name": "b", "ipFamily": "IPv6"}]},
+    {"ports": [{"port": 8}]},
+    {"template": {"metadata": {"labels": {"a/b": "c"}, "annotations": {"a": "b"}}}},
+    {"template": {"spec": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}]}}},
+    {"template": {"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": NOWHERE}}}}},
+]
+
+
+@pytest.mark.parametrize("parts", SURPLUS, ids=["entries", "ports", "marks", "constraints", "affinity"])
+async def test_what_somebody_puts_beside_our_fields_is_taken_away_and_our_address_stays(
+    desk: Desk, parts: dict[str, Any]
+) -> None:
+    async with desk.daemon():
+        await desk.declare_network()
+        web = await balancer(desk)
+        await desk.rest()
+        before, kind = target(desk, web)["spec"], desk.world.kinds.apinet_load_balancer
+        head = {"apiVersion": kind.api_version, "kind": "LoadBalancer"}
+        body = {**head, "metadata": {"name": web.uid, "namespace": TARGET_NAMESPACE}, "spec": parts}
+        writes = desk.world.writes
+        await desk.world.apinet.client(field_manager="stranger").apply(kind, body)
+        await desk.rest()
+        assert target(desk, web)["spec"] == before
+        assert desk.world.writes - writes <= 3, "one takes it away; its addresses may have been reported before"
+        assert reported(desk, web) == [given(desk, web)["ipv4"]]
+        assert [one["spec"]["ip"] for one in desk.all(desk.world.at_apinet["ips"])] == reported(desk, web)
+
+
 async def test_a_load_balancer_made_anew_while_nobody_looked_loses_its_old_counterparts(desk: Desk) -> None:
     kinds = desk.world.kinds
     async with desk.daemon():
