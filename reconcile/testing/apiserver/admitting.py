@@ -30,7 +30,11 @@ TABLES: Final = tuple(
 
 def is_needed(storage: Storage) -> bool:
     """Whether anybody wants to be asked."""
-    return any(name in storage.tables and storage.tables[name].objects for name in TABLES)
+    for name in TABLES:
+        table = storage.tables.get(name)
+        if table is not None and table.objects:
+            return True
+    return False
 
 
 @attrs.frozen(eq=False)

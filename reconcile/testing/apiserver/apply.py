@@ -134,7 +134,7 @@ def apply(writer: Writer, live: Document, config: Document, *, force: bool = Fal
     changed = not walks.equal(live, merged)
     managers = _without_head(managers, applier)
     if changed and applier in managers:
-        managers = {**managers, applier: attrs.evolve(managers[applier], time=writer.time)}
+        managers = {**managers, applier: managers[applier]._replace(time=writer.time)}
     return _with_managers(merged if changed else live, managers)
 
 
@@ -181,16 +181,16 @@ def track(writer: Writer, live: Document | None, new: Document) -> Document:
     of_live = (before.get("metadata") or {}).get("managedFields")
     of_new = (new.get("metadata") or {}).get("managedFields")
     managers: Managers = {}
-    if writer.subresource:
+    if writer.subresource or of_new is of_live:
         managers = _decoded_or_none(of_live)
     elif not managing.is_reset(of_new):
         managers = _decoded_or_none(of_new) or _decoded_or_none(of_live)
     if managers or live is None:
-        bare = _with_managers(new, {})
+        bare = _with_entries(new, None)
         try:
             fitting.check(writer.schema, bare, duplicates=True, known=before)
             managers = _reconciled(writer, bare, managers)
-            managers = managing.capped(_tracked(writer, _with_managers(before, {}), bare, managers))
+            managers = managing.capped(_tracked(writer, _with_entries(before, None), bare, managers))
         except walks.BadDocument:
             # such an object keeps the managers it has
             return _with_entries(new, of_live)
@@ -204,7 +204,7 @@ def _reconciled(writer: Writer, document: Document, managers: Managers) -> Manag
         found = writer.convert(document, owned.api_version)
         if found is not None:
             fields = walks.reconciled(found[0], owned.fields)
-            result[manager] = owned if fields is owned.fields else attrs.evolve(owned, fields=fields)
+            result[manager] = owned if fields is owned.fields else owned._replace(fields=fields)
     return result
 
 
@@ -259,7 +259,12 @@ def _disowned(
     Raises:
         Conflicts: others own what it changed, and it may not take it.
     """
-    by_version = {writer.api_version: compare(writer.schema, live, new).without(writer.excluded)}
+    own = compare(writer.schema, live, new).without(writer.excluded)
+    by_version = {writer.api_version: own}
+    if not (own.removed or own.modified or own.added) and all(
+        owned.api_version == writer.api_version for owned in managers.values()
+    ):
+        return {manager: owned for manager, owned in managers.items() if owned.fields}, own
     conflicts: dict[Manager, FieldSet] = {}
     removed: dict[Manager, FieldSet] = {}
     for manager, owned in list(managers.items()):
@@ -273,7 +278,8 @@ def _disowned(
             difference = compare(old_one[0], old_one[1], new_one[1])
             by_version[owned.api_version] = difference.without(writer.excluded)
         difference = by_version[owned.api_version]
-        taken = fieldsets.intersection(owned.fields, fieldsets.union(difference.modified, difference.added))
+        taken = fieldsets.intersection(owned.fields, difference.modified)
+        taken = fieldsets.union(taken, fieldsets.intersection(owned.fields, difference.added))
         if taken:
             conflicts[manager] = taken
         if difference.removed:
@@ -283,9 +289,9 @@ def _disowned(
     for lost in (conflicts, removed):
         for manager, gone in lost.items():
             owned = managers[manager]
-            managers[manager] = attrs.evolve(owned, fields=fieldsets.difference(owned.fields, gone))
+            managers[manager] = owned._replace(fields=fieldsets.difference(owned.fields, gone))
     left = {manager: owned for manager, owned in managers.items() if owned.fields}
-    return left, by_version[writer.api_version]
+    return left, own
 
 
 def _without_head(managers: Managers, manager: Manager) -> Managers:
@@ -294,7 +300,7 @@ def _without_head(managers: Managers, manager: Manager) -> Managers:
         return managers
     fields = fieldsets.difference(owned.fields, _NEVER_OWNED)
     rest = {other: theirs for other, theirs in managers.items() if other != manager}
-    return {**rest, manager: attrs.evolve(owned, fields=fields)} if fields else rest
+    return {**rest, manager: owned._replace(fields=fields)} if fields else rest
 
 
 def _with_managers(document: Document, managers: Managers) -> Document:
@@ -302,7 +308,8 @@ def _with_managers(document: Document, managers: Managers) -> Document:
 
 
 def _with_entries(document: Document, entries: Any) -> Document:
-    metadata = {name: value for name, value in (document.get("metadata") or {}).items() if name != "managedFields"}
+    metadata = dict(document.get("metadata") or {})
+    metadata.pop("managedFields", None)  # they come last
     if entries:
         metadata["managedFields"] = entries
     return {**document, "metadata": metadata}

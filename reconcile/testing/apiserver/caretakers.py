@@ -76,7 +76,8 @@ class Caretakers:
             and any(table == _CLUSTER_ROLES for table, _ in events)
         ):
             self._aggregate(rules)
-        self._due.set()
+        if self.graph.is_due or self._leaving:
+            self._due.set()
 
     def begin_roles(self) -> None:
         """Create the roles and bindings that every server with roles begins with, those that are not there."""

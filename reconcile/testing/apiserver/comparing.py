@@ -4,6 +4,7 @@ Documents have passed ``fitting.check``. Parts that both share (one object in me
 Source of the rules: structured-merge-diff, ``typed/compare.go``.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from reconcile.testing.apiserver import fields as fieldsets
@@ -42,13 +43,15 @@ def compare(schema: Schema, old: Any, new: Any) -> Difference:
 def _compare(schema: Schema, old: Any, new: Any, element: str, into: _Sets) -> None:
     if old is new:
         return
-    if isinstance(old, str) and isinstance(new, str):
-        if old != new:
+    if not isinstance(old, dict | list) and not isinstance(new, dict | list):
+        if old is MISSING or new is MISSING:
+            (into.added if old is MISSING else into.removed)[element] = MEMBER
+        elif not equal(old, new):
             into.modified[element] = MEMBER
         return
     below = _Sets({}, {}, {})
     modified = False
-    for form in dict.fromkeys(form_of(schema, value) for value in (old, new) if value is not MISSING):
+    for form in _forms(schema, old, new):
         if form == Form.MAP and not schema.atomic and (_is_full(old, dict) or _is_full(new, dict)):
             _maps(schema, old, new, below)
         elif form == Form.LIST and schema.relation is not Items.ATOMIC and (_is_full(old, list) or _is_full(new, list)):
@@ -59,6 +62,12 @@ def _compare(schema: Schema, old: Any, new: Any, element: str, into: _Sets) -> N
     for target, under, member in zip(into, below, marks, strict=True):
         if member or under:
             target[element] = node_of(member, under) or MEMBER
+
+
+def _forms(schema: Schema, old: Any, new: Any) -> Iterable[str]:
+    if type(old) is type(new):
+        return (form_of(schema, old),)
+    return dict.fromkeys(form_of(schema, value) for value in (old, new) if value is not MISSING)
 
 
 def _is_full(value: Any, form: type) -> bool:

@@ -28,6 +28,7 @@ from reconcile.testing.apiserver.strategy import Kind
 
 _STRUCT = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _EXCERPT = 30
+_NOTHING: Document = {}
 Blame: TypeAlias = Callable[[Document], str]
 
 
@@ -147,8 +148,8 @@ def check_types(kind: Kind, document: Document) -> None:
         raise _cannot_handle(kind, kind.resource.kind, kind.resource.version, problem)
 
 
-def check_patched(kind: Kind, document: Document, blame: Blame, *, converts: bool = False) -> None:
-    """The same for what a patch made of a document; ``blame`` says how the answer shows it.
+def check_patched(kind: Kind, document: Document, live: Document, blame: Blame, *, converts: bool = False) -> None:
+    """The same for what a patch made of a live document; ``blame`` says how the answer shows it.
 
     ``converts``: what came of the patch is converted, field by field, and never was JSON.
 
@@ -156,9 +157,9 @@ def check_patched(kind: Kind, document: Document, blame: Blame, *, converts: boo
         Failure: 422, for the patch is to blame.
     """
     if converts:
-        problem = _inconvertible(kind.schema, document) or type_problem(kind, document)
+        problem = _inconvertible(kind.schema, document) or type_problem(kind, document, live)
     else:
-        problem = type_problem(kind, document)
+        problem = type_problem(kind, document, live)
     version, name = str(document.get("apiVersion") or ""), str(document.get("kind") or "")
     if not problem and not kind.custom and not converts:
         problem = _kind_problem(kind, version, name)
@@ -303,12 +304,16 @@ def _has_no_repeats(raw: bytes) -> bool:
         return False
 
 
-def type_problem(kind: Kind, document: Document) -> str:
-    """What Go's decoder would say of a document; "" if it takes it. Custom resources: of its metadata only."""
-    problem = shape_fault(document.get("metadata"), "" if kind.custom else kind.resource.kind)
+def type_problem(kind: Kind, document: Document, known: Document = _NOTHING) -> str:
+    """What Go's decoder would say of a document; "" if it takes it. Custom resources: of its metadata only.
+
+    What it shares with ``known`` is taken to be good.
+    """
+    struct = "" if kind.custom else kind.resource.kind
+    problem = shape_fault(document.get("metadata"), struct, known.get("metadata"))
     if not problem and not kind.custom:
         schema = kind.schema
-        mistyped = going.type_problem(schema, document) if schema.go is not None else ""
+        mistyped = going.type_problem(schema, document, known) if schema.go is not None else ""
         problem = mistyped or ("" if schema.go is not None else _mistyped(schema, document, kind.resource.kind, ""))
     return problem
 

@@ -6,7 +6,7 @@ Every function leaves its arguments alone and may share parts of them with its r
 Pure. Source of the rules: structured-merge-diff, ``fieldpath``; the form is FieldsV1 of apimachinery.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import orjson
@@ -25,9 +25,11 @@ def is_member(node: FieldSet | None) -> bool:
     return node is not None and (not node or SELF in node)
 
 
-def children(node: FieldSet) -> Iterator[tuple[str, FieldSet]]:
+def children(node: FieldSet) -> Iterable[tuple[str, FieldSet]]:
     """The elements below a node, its own mark left out."""
-    return ((element, child) for element, child in node.items() if element != SELF)
+    if SELF not in node:
+        return node.items()
+    return [(element, child) for element, child in node.items() if element != SELF]
 
 
 def node_of(member: bool, below: dict[str, FieldSet]) -> FieldSet | None:
@@ -58,14 +60,21 @@ def _union_node(left: FieldSet, right: FieldSet) -> FieldSet:
 
 def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
     """Paths of both."""
+    if not left or not right:
+        return EMPTY
     result: dict[str, FieldSet] = {}
     for element, node in children(left):
         other = right.get(element)
         if other is not None:
-            both = node_of(is_member(node) and is_member(other), dict(intersection(node, other)))
+            both = node if node is other else _both(node, other)
             if both is not None:
                 result[element] = both
     return result
+
+
+def _both(left: FieldSet, right: FieldSet) -> FieldSet | None:
+    below = intersection(left, right)
+    return node_of(is_member(left) and is_member(right), dict(below) if below else {})
 
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
@@ -79,7 +88,7 @@ def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
 
 
 def _minus(left: FieldSet, right: FieldSet, *, recursive: bool) -> FieldSet:
-    if not right:
+    if not right or not left:
         return left
     result: dict[str, FieldSet] = {}
     for element, node in children(left):
@@ -87,7 +96,7 @@ def _minus(left: FieldSet, right: FieldSet, *, recursive: bool) -> FieldSet:
         if other is None:
             result[element] = node
         elif not (recursive and is_member(other)):
-            below = dict(_minus(dict(children(node)), other, recursive=recursive))
+            below = dict(_minus(dict(children(node)), other, recursive=recursive)) if node else {}
             rest = node_of(is_member(node) and not is_member(other), below)
             if rest is not None:
                 result[element] = rest

@@ -25,34 +25,42 @@ def formed(
     Raises:
         Failure: 400 for metadata of the wrong types; whatever ``cut`` raises.
     """
-    if fault := metas.shape_fault(document.get("metadata")):
+    if fault := metas.shape_fault(document.get("metadata"), known=old and old.get("metadata")):
         raise bad_request(fault)
     head = {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind}
     document = {**head, **document, **head}
     known = pruned(kind.schema, document, old if old is not None else MISSING)
     if cut is not None and known != document:
         cut(document)
-    entries = metas.of(known).get("managedFields")
-    known["metadata"] = dict(metas.of(known))
-    metas.tidy(known)
-    if entries == [] and not kind.custom:
-        # a reset, which does not survive the decoding of a custom resource
-        known["metadata"]["managedFields"] = entries
-    return defaulted(kind, known)
+    if old is None or known.get("metadata") is not old["metadata"]:
+        entries = metas.of(known).get("managedFields")
+        known["metadata"] = dict(metas.of(known))
+        metas.tidy(known)
+        if entries == [] and not kind.custom:
+            # a reset, which does not survive the decoding of a custom resource
+            known["metadata"]["managedFields"] = entries
+    return defaulted(kind, known, old)
 
 
-def defaulted(kind: Kind, document: Document) -> Document:
+def defaulted(kind: Kind, document: Document, old: Document | None = None) -> Document:
     """A document with what its schema, its Go type and its hook fill in; its metadata is its own."""
-    document = dict(with_defaults(kind.schema, document))
+    document = dict(with_defaults(kind.schema, document, old if old is not None else MISSING))
     if not kind.custom:
         if kind.schema.go is not None:
-            document = as_go(kind.schema, document)
+            document = as_go(kind.schema, document, old or {})
         else:
             document = {**copy.deepcopy(kind.blank), **without_empties(kind.schema, document)}
     document["metadata"] = dict(metas.of(document))
-    if kind.hooks.default is not None or kind.hooks.allocate is not None:
-        # hooks may change what is deep inside, and the old document may share it
-        document = orjson.loads(orjson.dumps(document))
-    if kind.hooks.default is not None:
-        kind.hooks.default(document)
-    return document
+    return document if kind.hooks.default is None else hooked(kind.hooks.default, document)
+
+
+def hooked(hook: Callable[[Document], None], document: Document) -> Document:
+    """A document after a hook that changes what it is given, and whatever is inside.
+
+    The hook works on a copy. If it changes nothing, as most times, the answer is the document itself, which may share
+    most of it with the old one: nobody needs to look at that again.
+    """
+    before = orjson.dumps(document)
+    copied: Document = orjson.loads(before)
+    hook(copied)
+    return document if orjson.dumps(copied) == before else copied

@@ -85,14 +85,17 @@ Places: TypeAlias = Callable[[str, str], tuple[str, bool] | None]
 """Table and scope (namespaced) of an apiVersion and kind; ``None``: no such kind."""
 
 
-_TELLING: Final = (b'"ownerReferences"', b'"deletionTimestamp"', b'"finalizers"')
+_OWNERS: Final = b'"ownerReferences"'
+_DELETION: Final = b'"deletionTimestamp"'
+_FINALIZERS: Final = b'"finalizers"'
 """Without any of these in its bytes, an object has neither owners nor finalizers, and is not being deleted."""
 
 
 def node_of(table: str, stored: Stored) -> Node:
     """What matters about a stored object."""
     key = ObjectKey(stored.namespace, stored.name)
-    if not any(word in stored.raw for word in _TELLING):
+    raw = stored.raw
+    if _OWNERS not in raw and _DELETION not in raw and _FINALIZERS not in raw:  # a loop takes three times as long
         return Node(table, key, stored.uid, (), False, ())
     metadata: Document = stored.value["metadata"]
     owners = tuple(
@@ -159,6 +162,11 @@ class Graph:
 
     def _look_at(self, uids: Iterable[str]) -> None:
         self._due.update((uid, None) for uid in uids if uid in self._nodes)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to look at."""
+        return bool(self._due)
 
     def next_action(self) -> Action | None:
         """What to do next; ``None`` when all is as it should be."""

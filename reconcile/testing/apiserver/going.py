@@ -18,11 +18,12 @@ from reconcile.testing.apiserver.rules import base64_problem
 from reconcile.testing.apiserver.schema import DEDUCED, UNTYPED, Schema
 
 _ZERO: Final = ("", 0, False)
+_NOTHING: Final[Document] = {}
 
 
-def as_go(schema: Schema, value: Document) -> Document:
-    """A whole object; its metadata is left as it is."""
-    return _struct(schema, value, root=True)
+def as_go(schema: Schema, value: Document, known: Document = _NOTHING) -> Document:
+    """A whole object; its metadata is left as it is, and so is what it shares with ``known``, which has its Go form."""
+    return _struct(schema, value, known, root=True)
 
 
 def blank(schema: Schema) -> Document:
@@ -31,9 +32,10 @@ def blank(schema: Schema) -> Document:
     return {name: copy.deepcopy(zero) for name, zero in schema.go.always.items() if name != "metadata"}
 
 
-def _struct(schema: Schema, value: Document, *, root: bool = False) -> Document:
+def _struct(schema: Schema, value: Document, known: Any = None, *, root: bool = False) -> Document:
     go = schema.go
     assert go is not None
+    before = known if isinstance(known, dict) else _NOTHING
     result: Document = {}
     for name, one in value.items():
         child = schema.fields.get(name)
@@ -42,7 +44,10 @@ def _struct(schema: Schema, value: Document, *, root: bool = False) -> Document:
             continue
         if one is None:
             continue
-        made = _value(child, one)
+        if one is (was := before.get(name)):
+            result[name] = one
+            continue
+        made = _value(child, one, was)
         if made in _ZERO and name in go.omits:
             continue
         empty = made == [] or (made == {} and (child.go is None or name in go.omits))
@@ -60,17 +65,22 @@ def _struct(schema: Schema, value: Document, *, root: bool = False) -> Document:
     return result
 
 
-def _value(schema: Schema, value: Any) -> Any:
+def _value(schema: Schema, value: Any, known: Any = None) -> Any:
+    if value is known:
+        return value
     if isinstance(value, str):
         form = schema.rules.get("format")
         return _text(form, value) if form is not None else value
     if isinstance(value, dict):
         if schema.go is not None:
-            return _struct(schema, value)
+            return _struct(schema, value, known)
         rest = schema.rest
         if rest is None or rest is DEDUCED or rest is UNTYPED or schema is UNTYPED:
             return value
-        return {name: _value(rest, one) if one is not None else _zero(rest) for name, one in value.items()}
+        was = known if isinstance(known, dict) else _NOTHING
+        return {
+            name: _value(rest, one, was.get(name)) if one is not None else _zero(rest) for name, one in value.items()
+        }
     if isinstance(value, list):
         items = schema.items
         if items is None or schema is UNTYPED or items is UNTYPED:
@@ -100,26 +110,30 @@ def _zero(schema: Schema) -> Any:
     return {"string": "", "integer": 0, "number": 0, "boolean": False}.get(schema.type)
 
 
-def type_problem(schema: Schema, value: Document) -> str:
-    """The first thing in a document that Go cannot decode, in its words; "" if there is none."""
-    return _problem_in(schema, value, "")
+def type_problem(schema: Schema, value: Document, known: Document = _NOTHING) -> str:
+    """The first thing in a document that Go cannot decode, in its words; "" if there is none.
+
+    What it shares with ``known`` is taken to be good.
+    """
+    return _problem_in(schema, value, known, "")
 
 
-def _problem_in(schema: Schema, value: Document, path: str) -> str:
+def _problem_in(schema: Schema, value: Document, known: Any, path: str) -> str:
     go = schema.go
     assert go is not None
+    before = known if isinstance(known, dict) else _NOTHING
     for name, one in value.items():
         child = schema.fields.get(name)
-        if child is None or one is None or (not path and name == "metadata"):
+        if child is None or one is None or one is (was := before.get(name)) or (not path and name == "metadata"):
             continue
         where = f"{go.name}.{path}{name}"
-        problem = _problem(child, one, where, f"{path}{name}.", go.types.get(name, ""))
+        problem = _problem(child, one, was, where, f"{path}{name}.", go.types.get(name, ""))
         if problem:
             return problem
     return ""
 
 
-def _problem(schema: Schema, value: Any, where: str, path: str, go_type: str) -> str:
+def _problem(schema: Schema, value: Any, known: Any, where: str, path: str, go_type: str) -> str:
     form = schema.rules.get("format", "")
     if schema is UNTYPED or schema is DEDUCED:
         return ""
@@ -130,16 +144,15 @@ def _problem(schema: Schema, value: Any, where: str, path: str, go_type: str) ->
     if schema.go is not None:
         if not isinstance(value, dict):
             return misfit(value, go_type, where)
-        return _problem_in(schema, value, path)
+        return _problem_in(schema, value, known, path)
     if schema.type == "array":
         if not isinstance(value, list):
             return misfit(value, go_type or _TYPES.get(form) or "[]string", where)
         items = schema.items
         assert items is not None
         below = go_type.removeprefix("[]") if go_type.startswith("[]") else ""
-        return next(
-            (found for one in value if one is not None and (found := _problem(items, one, where, path, below))), ""
-        )
+        problems = (_problem(items, one, None, where, path, below) for one in value if one is not None)
+        return next(filter(None, problems), "")
     if schema.type == "object":
         if not isinstance(value, dict):
             return misfit(value, go_type or "map[string]string", where)
@@ -147,8 +160,13 @@ def _problem(schema: Schema, value: Any, where: str, path: str, go_type: str) ->
         if rest is None or rest is DEDUCED:
             return ""
         below = go_type.partition("]")[2] if go_type.startswith("map[") else ""
-        problems = (_problem(rest, one, where, path, below) for one in value.values() if one is not None)
-        return next(filter(None, problems), "")
+        before = known if isinstance(known, dict) else _NOTHING
+        for name, one in value.items():
+            if one is not None and one is not before.get(name):
+                problem = _problem(rest, one, None, where, path, below)
+                if problem:
+                    return problem
+        return ""
     if form in (times.TIME, times.MICRO_TIME):
         return times.problem(form, value) if isinstance(value, str) else misfit(value, "string")
     if form == "byte":

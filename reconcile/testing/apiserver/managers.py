@@ -5,10 +5,10 @@ Source of the rules: apimachinery, ``util/managedfields/internal``.
 """
 
 import datetime as dt
+import functools
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-import attrs
 import orjson
 
 from reconcile.testing.apiserver import fields as fieldsets
@@ -24,8 +24,7 @@ _ANCIENT = "ancient-changes"
 _FORMS = ("f:", "k:", "v:", "i:", ".")
 
 
-@attrs.frozen
-class Manager:
+class Manager(NamedTuple):
     """Who wrote. ``api_version`` is "" for appliers, who own across versions."""
 
     name: str
@@ -59,8 +58,7 @@ class Manager:
         return orjson.dumps(parts).decode()
 
 
-@attrs.frozen
-class Owned:
+class Owned(NamedTuple):
     """What a manager owns, in the words of one API version; ``time`` is when that last changed (RFC 3339)."""
 
     fields: FieldSet
@@ -93,36 +91,39 @@ def decode(entries: Iterable[Mapping[str, Any]] | None) -> dict[Manager, Owned]:
         if kind != "FieldsV1":
             what = f'invalid fieldsType "{kind}" in' if kind else "missing fieldsType in"
             raise BadEntry(f"{what} managed fields entry {index}")
-        manager = Manager(
-            entry.get("manager") or "",
-            operation,
-            version if operation == UPDATE else "",
-            entry.get("subresource") or "",
-        )
+        name, subresource = entry.get("manager") or "", entry.get("subresource") or ""
+        manager = Manager(name, operation, version if operation == UPDATE else "", subresource)
         managers[manager] = Owned(_known(entry.get("fieldsV1") or EMPTY), version, entry.get("time"))
     return managers
 
 
 def _known(fields: FieldSet) -> FieldSet:
     """Without elements of a form that nobody knows yet: those are passed over."""
+    for element in fields:
+        if element[:2] not in _FORMS:
+            break
+    else:
+        return fields
     return {element: child for element, child in fields.items() if element[:2] in _FORMS}
 
 
 def encode(managers: Managers) -> list[Document]:
     """The entries as an object stores them, in the real server's order."""
-    order = sorted(managers.items(), key=lambda pair: _order(*pair))
-    return [
-        {
-            **({"manager": manager.name} if manager.name else {}),
-            "operation": manager.operation,
-            "apiVersion": owned.api_version,
-            **({"time": owned.time} if owned.time else {}),
-            "fieldsType": "FieldsV1",
-            "fieldsV1": owned.fields,
-            **({"subresource": manager.subresource} if manager.subresource else {}),
-        }
-        for manager, owned in order
-    ]
+    order = sorted(managers.items(), key=lambda pair: _order(*pair)) if len(managers) > 1 else managers.items()
+    return [_entry(manager, owned) for manager, owned in order]
+
+
+def _entry(manager: Manager, owned: Owned) -> Document:
+    entry: Document = {"manager": manager.name} if manager.name else {}
+    entry["operation"] = manager.operation
+    entry["apiVersion"] = owned.api_version
+    if owned.time:
+        entry["time"] = owned.time
+    entry["fieldsType"] = "FieldsV1"
+    entry["fieldsV1"] = owned.fields
+    if manager.subresource:
+        entry["subresource"] = manager.subresource
+    return entry
 
 
 def _order(manager: Manager, owned: Owned) -> tuple[str, str, str, str, str]:
@@ -154,7 +155,7 @@ def capped(managers: Managers) -> Managers:
         if bucket not in result:
             result[bucket] = result.pop(first[owned.api_version])
         both = fieldsets.union(owned.fields, result[bucket].fields)
-        result[bucket] = attrs.evolve(owned, fields=both)
+        result[bucket] = owned._replace(fields=both)
         if manager != bucket:
             del result[manager]
         count -= 1
@@ -163,7 +164,12 @@ def capped(managers: Managers) -> Managers:
 
 def timestamp(now: dt.datetime) -> str:
     """A time as the API writes it: RFC 3339, UTC, whole seconds."""
-    return f"{now.astimezone(dt.UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
+    return _timestamp(int(now.timestamp()))
+
+
+@functools.lru_cache(16)
+def _timestamp(second: int) -> str:
+    return f"{dt.datetime.fromtimestamp(second, dt.UTC).replace(tzinfo=None).isoformat()}Z"
 
 
 def _quoted(text: str) -> str:

@@ -5,7 +5,7 @@ checks. Pure; ``initialise``, ``keep`` and ``tidy`` change the document they are
 texts: apiserver, ``registry/rest``, and apimachinery, ``api/validation/objectmeta.go``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from reconcile.testing.apiserver import names
@@ -49,10 +49,10 @@ def place(document: Document, namespace: str) -> None:
     own = metadata.get("namespace") or ""
     if namespace and own and own != namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    if namespace:
-        metadata["namespace"] = namespace
-    else:
+    if not namespace:
         metadata.pop("namespace", None)
+    elif own != namespace:
+        metadata["namespace"] = namespace
 
 
 def wipe(document: Document) -> None:
@@ -114,7 +114,7 @@ def tidy(document: Document) -> bool:
     The answer says whether there were any lists or maps.
     """
     metadata = of(document)
-    empty = [name for name, value in metadata.items() if value in (None, "", [], {})]
+    empty = [name for name, value in metadata.items() if not value and value in (None, "", [], {})]
     found = any(metadata[name] in ([], {}) for name in empty)
     for name in empty:
         del metadata[name]
@@ -123,10 +123,13 @@ def tidy(document: Document) -> bool:
     return found
 
 
-def faults(kind: Kind, document: Document, *, generic: bool = False) -> Iterator[Fault]:
-    """What is wrong with the metadata of any object; ``generic`` takes the weakest rule for names."""
-    metadata = of(document)
-    rule = names.path_segment if generic else kind.strategy.name_rule
+def faults(kind: Kind, document: Document, old: Document | None = None) -> Iterator[Fault]:
+    """What is wrong with the metadata of any object. In an update, names may follow the weakest rule.
+
+    What an update leaves as it was in ``old`` has passed before.
+    """
+    metadata, before = of(document), of(old) if old is not None else _NOTHING
+    rule = names.path_segment if old is not None else kind.strategy.name_rule
     if prefix := metadata.get("generateName"):
         for text in rule(prefix, True):
             yield invalid_value("metadata.generateName", prefix, text)
@@ -143,10 +146,12 @@ def faults(kind: Kind, document: Document, *, generic: bool = False) -> Iterator
             yield invalid_value("metadata.namespace", namespace, text)
     elif namespace:
         yield forbidden_field("metadata.namespace", "not allowed on this type")
-    yield from _text_faults(metadata)
-    if generic:
+    yield from _text_faults(metadata, before)
+    if old is not None:
         yield from _manager_faults(metadata.get("managedFields") or [])
     finalizers = metadata.get("finalizers") or []
+    if not finalizers or finalizers == before.get("finalizers"):
+        return
     yield from _finalizer_faults(finalizers)
     if not kind.custom and not kind.resource.group and kind.resource.plural != "events":
         # the core group asks for more than the others
@@ -175,23 +180,29 @@ def update_faults(document: Document, old: Document) -> Iterator[Fault]:
             value = metadata.get(name)
             empty = "" if name in ("name", "namespace", "uid") else None
             yield invalid_value(f"metadata.{name}", value if value is not None else empty, "field is immutable")
-    yield from _text_faults(metadata)
+    yield from _text_faults(metadata, before)
 
 
-def _text_faults(metadata: Document) -> Iterator[Fault]:
-    for key, value in (metadata.get("labels") or {}).items():
-        for text in names.label_key(key):
-            yield invalid_value("metadata.labels", key, text)
-        for text in names.label_value(value):
-            yield invalid_value("metadata.labels", value, text)
-    annotations = metadata.get("annotations") or {}
-    for key in annotations:
-        for text in names.label_key(key.lower()):
-            yield invalid_value("metadata.annotations", key, text)
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
-    if size > _ANNOTATIONS_LIMIT:
-        yield too_long("metadata.annotations", f"may not be more than {_ANNOTATIONS_LIMIT} bytes")
-    yield from _owner_faults(metadata.get("ownerReferences") or [])
+_NOTHING: Final[Document] = {}
+
+
+def _text_faults(metadata: Document, before: Document) -> Iterator[Fault]:
+    labels, annotations, owners = (metadata.get(name) for name in ("labels", "annotations", "ownerReferences"))
+    if labels and labels != before.get("labels"):
+        for key, value in labels.items():
+            for text in names.label_key(key):
+                yield invalid_value("metadata.labels", key, text)
+            for text in names.label_value(value):
+                yield invalid_value("metadata.labels", value, text)
+    if annotations and annotations != before.get("annotations"):
+        for key in annotations:
+            for text in names.label_key(key.lower()):
+                yield invalid_value("metadata.annotations", key, text)
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+        if size > _ANNOTATIONS_LIMIT:
+            yield too_long("metadata.annotations", f"may not be more than {_ANNOTATIONS_LIMIT} bytes")
+    if owners:
+        yield from _owner_faults(owners)
     yield from _manager_faults(metadata.get("managedFields") or [])
 
 
@@ -249,16 +260,17 @@ def finalizer_warnings(name: str) -> Iterator[str]:
         )
 
 
-def shape_fault(metadata: Any, struct: str = "") -> str:
+def shape_fault(metadata: Any, struct: str = "", known: Any = None) -> str:
     """Why this cannot be decoded as metadata; "" if it can. So that no rule meets a value of the wrong type.
 
     ``struct`` is the Go type it is part of; "" for what is decoded by itself, as the metadata of custom resources are.
+    What it shares with ``known`` is taken to be good.
     """
-    if metadata is None:
+    if metadata is None or metadata is known:
         return ""
     if not isinstance(metadata, dict):
         return misfit(metadata, "v1.ObjectMeta", struct and f"{struct}.metadata")
-    if all(_fits(name, value) for name, value in metadata.items()):
+    if _fits(metadata, known or _NOTHING):
         return ""
     for name, (go_type, form, item) in _SHAPES.items():
         value = metadata.get(name)
@@ -274,16 +286,19 @@ def shape_fault(metadata: Any, struct: str = "") -> str:
     return ""
 
 
-def _fits(name: str, value: Any) -> bool:
-    """Whether a field has its form, as nearly all have."""
-    shape = _SHAPES.get(name)
-    if shape is None or value is None:
-        return True
-    _, form, item = shape
-    if type(value) is not form:
-        return False
-    inside: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return item is None or all(isinstance(one, item) for one in inside)
+def _fits(metadata: Document, known: Document) -> bool:
+    """Whether all fields have their form, as nearly always."""
+    for name, value in metadata.items():
+        if value is None or value is known.get(name) or (shape := _SHAPES.get(name)) is None:
+            continue
+        _, form, item = shape
+        if type(value) is not form:
+            return False
+        if item is not None:
+            for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+                if type(one) is not item:
+                    return False
+    return True
 
 
 _SHAPES: Final[Mapping[str, tuple[str, type, type | None]]] = {

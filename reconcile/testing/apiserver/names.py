@@ -4,6 +4,7 @@ Each rule takes a name and answers the complaints, none if it is good. ``prefix`
 that will be generated. Pure. Source of the rules and texts: apimachinery, ``api/validate/content``.
 """
 
+import functools
 import random
 import re
 from collections.abc import Callable
@@ -145,6 +146,7 @@ def generate(prefix: str, rng: random.Random) -> str:
     return prefix[:_MAX_BASE] + "".join(rng.choices(_ALPHABET, k=5))
 
 
+@functools.lru_cache(10_000)
 def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 

@@ -8,6 +8,8 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import orjson
+
 from reconcile.testing.apiserver.schema import MISSING
 from reconcile.testing.apiserver.walks import equal
 
@@ -22,7 +24,7 @@ def patched(document: Any, operations: Iterable[Mapping[str, Any]]) -> Any:
     Raises:
         CannotApply: one of them cannot be done.
     """
-    result = copy.deepcopy(document)
+    result = orjson.loads(orjson.dumps(document))
     for operation in operations:
         result = _done(result, operation)
     return result

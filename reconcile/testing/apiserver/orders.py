@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from reconcile.kube.request import HttpRequest
+from reconcile.kube.request import HttpRequest, Query
 from reconcile.testing.apiserver.failure import (
     Document,
     Fault,
@@ -44,13 +44,20 @@ def write_options(request: HttpRequest, kind: str, *, apply: bool = False) -> Wr
     Raises:
         Failure: 422 as the real server answers.
     """
+    return _write_options(request.query, request.headers.get("user-agent", ""), kind, apply)
+
+
+@functools.lru_cache(1000)
+def _write_options(query: Query, user_agent: str, kind: str, apply: bool) -> WriteOptions:
+    """The same clients ask the same way again and again."""
+    request = HttpRequest("", "", query)
     manager = request.get("fieldManager")
-    dry_run = [value for name, value in request.query if name == "dryRun"]
+    dry_run = [value for name, value in query if name == "dryRun"]
     validation = request.get("fieldValidation")
     faults: list[Fault] = []
     if apply and not manager:
         faults.append(required("fieldManager", "is required for apply patch"))
-    if kind == "PatchOptions" and not apply and any(name == "force" for name, _ in request.query):
+    if kind == "PatchOptions" and not apply and any(name == "force" for name, _ in query):
         faults.append(forbidden_field("force", "may not be specified for non-apply patch"))
     faults += _manager_faults(manager)
     faults += _dry_run_faults(dry_run)
@@ -58,12 +65,9 @@ def write_options(request: HttpRequest, kind: str, *, apply: bool = False) -> Wr
         faults.append(not_supported("fieldValidation", validation, _VALIDATION))
     if faults:
         raise invalid(GroupName(META, kind), "", faults)
-    return WriteOptions(
-        manager or manager_of(request.headers.get("user-agent", "")), bool(dry_run), request.flag("force"), validation
-    )
+    return WriteOptions(manager or manager_of(user_agent), bool(dry_run), request.flag("force"), validation)
 
 
-@functools.lru_cache(1000)
 def manager_of(user_agent: str) -> str:
     """The field manager of a client that names none: its user agent up to the first slash, printable, cut to size."""
     name = user_agent.partition("/")[0]

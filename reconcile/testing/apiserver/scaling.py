@@ -60,7 +60,7 @@ def draft(paths: ScalePaths, document: Document) -> Document:
         scale["spec"]["replicas"] = _UNSET
     path = _field(paths)
     owners = {
-        manager: attrs.evolve(owned, fields=_IN_SCALE, api_version=API_VERSION)
+        manager: owned._replace(fields=_IN_SCALE, api_version=API_VERSION)
         for manager, owned in managing.decode(document["metadata"].get("managedFields")).items()
         if fieldsets.intersection(owned.fields, path)
     }
@@ -72,7 +72,7 @@ def draft(paths: ScalePaths, document: Document) -> Document:
 
 
 def _told(manager: managing.Manager, api_version: str) -> managing.Manager:
-    return attrs.evolve(manager, api_version=api_version) if manager.operation == managing.UPDATE else manager
+    return manager._replace(api_version=api_version) if manager.operation == managing.UPDATE else manager
 
 
 def scaled(paths: ScalePaths, document: Document, scale: Document, api_version: str) -> Document:
@@ -114,7 +114,7 @@ def _given_back(
             result[manager] = owned
             del left[told]
         elif rest := fieldsets.difference(owned.fields, path):
-            result[manager] = attrs.evolve(owned, fields=rest)
+            result[manager] = owned._replace(fields=rest)
     for manager, owned in left.items():
         if fieldsets.intersection(owned.fields, _IN_SCALE):
             # the real server gives a new owner no time

@@ -20,7 +20,7 @@ import attrs
 import orjson
 from anyio.abc import TaskGroup
 
-from reconcile.core.clock import Seconds, now, utc
+from reconcile.core.clock import Clock, Seconds, now, utc
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo, parse
 from reconcile.kube.resource import Resource
@@ -114,8 +114,10 @@ class ApiServer:
     metrics: Metrics = attrs.field(factory=Metrics, init=False)
     _watchers: Watchers = attrs.field(factory=Watchers, init=False)
     _caretakers: Caretakers = attrs.field(init=False)
-    _changed: anyio.Event = attrs.field(init=False)
+    _changed: anyio.Event | None = attrs.field(default=None, init=False)
+    """Set at the next change; there while somebody waits for one."""
     _tasks: TaskGroup | None = attrs.field(default=None, init=False)
+    _clock: Clock = attrs.field(factory=Clock, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.storage = Storage(self.settings.history)
@@ -126,7 +128,6 @@ class ApiServer:
     # -- life ------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._changed = anyio.Event()
         if self.journal is not None:
             self.journal.show = self._show
             self.journal.fill(self.storage)
@@ -175,7 +176,7 @@ class ApiServer:
     async def answer(self, request: HttpRequest, user: User = ADMIN) -> Answer:
         """Answer a request; never raises for what a client did."""
         call: Call | None = None
-        stored, started = False, now()
+        stored, started = False, self._clock.now()
         try:
             user = impersonation.impersonated(request.headers, user, self.rules, request.path)
             asked = parse(request)
@@ -203,8 +204,9 @@ class ApiServer:
         if call is not None and call.kind.deprecation:
             answer = attrs.evolve(answer, response=warned(answer.response, call.kind.deprecation))
         info = call.info if call is not None else None
-        self._note(request, info, user, answer.response.status, stored)
-        self.metrics.note(info, answer.response.status, now() - started)
+        ended = self._clock.now()
+        self._note(request, info, user, answer.response.status, stored, ended)
+        self.metrics.note(info, answer.response.status, ended - started)
         return answer
 
     def _authorize(self, request: HttpRequest, asked: RequestInfo | None, user: User) -> None:
@@ -338,6 +340,7 @@ class ApiServer:
             return
         with anyio.move_on_after(_FRESH_WITHIN):
             while self.storage.version < version:
+                self._changed = self._changed or anyio.Event()
                 await self._changed.wait()
         if self.storage.version < version:
             raise version_too_large(version, self.storage.version)
@@ -428,8 +431,9 @@ class ApiServer:
     def _show(self, events: list[tuple[str, Event]]) -> None:
         """Let everybody see what was committed."""
         self._watchers.feed(events)
-        self._changed.set()
-        self._changed = anyio.Event()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     async def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
         """Answer a write; whether it changed something for good."""
@@ -475,14 +479,16 @@ class ApiServer:
             for question in pending.questions:
                 tasks.start_soon(one, question)
 
-    def _note(self, request: HttpRequest, info: RequestInfo | None, user: User, code: int, stored: bool) -> None:
+    def _note(
+        self, request: HttpRequest, info: RequestInfo | None, user: User, code: int, stored: bool, at: Seconds
+    ) -> None:
         if info is None:
             verb, resource, key, subresource = request.method.lower(), request.path, ObjectKey("", ""), ""
         else:
             verb, key, subresource = info.verb, info.key, info.subresource
             resource = f"{info.plural}.{info.group}" if info.group else info.plural
         agent = request.headers.get("user-agent", "")
-        self.audit.append(Audited(verb, resource, key, subresource, agent, user.name, code, stored, now()))
+        self.audit.append(Audited(verb, resource, key, subresource, agent, user.name, code, stored, at))
 
 
 def _create_namespace(kind: Kind, name: str, session: Session) -> Result:

@@ -129,10 +129,13 @@ class Session:
         write = self._write(kind, subresource, old, new)
         if self.gate is not None:
             self.gate(write)
-        if kind.hooks.allocate is not None:
-            with guarded():
-                kind.hooks.allocate(write)
-        return write.new if write.new is not None else {}
+        if kind.hooks.allocate is None:
+            return new if new is not None else {}
+        before = orjson.dumps(new)
+        write.new = orjson.loads(before)  # hooks may change what is deep inside, and the old document may share it
+        with guarded():
+            kind.hooks.allocate(write)
+        return new if new is not None and orjson.dumps(write.new) == before else write.new or {}
 
     def mutated(self, kind: Kind, subresource: str, old: Document | None, new: Document) -> Document:
         """The new object as mutating webhooks leave it. Raises ``Failure``, ``Pending``."""

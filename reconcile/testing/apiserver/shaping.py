@@ -12,11 +12,15 @@ from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.schema import DEDUCED, MISSING, NOTHING, Schema
 
 
-def with_defaults(schema: Schema, value: Any) -> Any:
-    """The document with every default of the schema where a field is missing, or null where null may not be."""
-    if not schema.has_defaults:
+def with_defaults(schema: Schema, value: Any, known: Any = MISSING) -> Any:
+    """The document with every default of the schema where a field is missing, or null where null may not be.
+
+    What it shares with ``known``, a document that has its defaults, is not looked into again.
+    """
+    if not schema.has_defaults or value is known:
         return value
     if isinstance(value, dict):
+        before = known if isinstance(known, dict) else {}
         result = dict(value)
         for name, child in schema.fields.items():
             if child.default is not MISSING and _lacks(result.get(name, MISSING), child):
@@ -24,7 +28,7 @@ def with_defaults(schema: Schema, value: Any) -> Any:
         for name, one in result.items():
             of_child = schema.child(name)
             if of_child is not None:
-                result[name] = with_defaults(of_child, one)
+                result[name] = with_defaults(of_child, one, before.get(name, MISSING))
         return result
     if isinstance(value, list) and schema.items is not None:
         return [with_defaults(schema.items, item) for item in value]

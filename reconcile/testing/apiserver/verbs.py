@@ -119,7 +119,7 @@ def _patch(call: Call, request: HttpRequest) -> Order:
 
         def change(live: Document) -> Document:
             patched = patching.patched(form_of.schema, live, raw, media)
-            decoding.check_patched(form_of, patched, blame, converts=media == patching.STRATEGIC)
+            decoding.check_patched(form_of, patched, live, blame, converts=media == patching.STRATEGIC)
             return patched
 
         if subresource == SCALE:

@@ -5,7 +5,10 @@ left alone; results may share parts with them. A document must have passed ``fit
 Pure. Source of the rules: structured-merge-diff, ``typed``; oddities of the real library are kept on purpose.
 """
 
+import functools
 from typing import Any, TypeAlias
+
+import orjson
 
 from reconcile.testing.apiserver import fields as fieldsets
 from reconcile.testing.apiserver.fields import EMPTY, MEMBER, FieldSet, is_member, key_element, node_of, value_element
@@ -44,12 +47,16 @@ def equal(left: Any, right: Any) -> bool:
     """JSON equality: unlike Python's, true is not 1."""
     if left is right:
         return True
+    if isinstance(left, str):  # as most values are
+        return bool(left == right)
     if isinstance(left, dict):
-        return (
-            isinstance(right, dict)
-            and len(left) == len(right)
-            and all(name in right and equal(value, right[name]) for name, value in left.items())
-        )
+        if not isinstance(right, dict) or len(left) != len(right):
+            return False
+        for name, value in left.items():
+            other = right.get(name, MISSING)
+            if value is not other and not equal(value, other):
+                return False
+        return True
     if isinstance(left, list):
         return isinstance(right, list) and len(left) == len(right) and all(map(equal, left, right))
     return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
@@ -172,8 +179,18 @@ def with_named_fields(schema: Schema | None, fields: FieldSet) -> FieldSet:
 
 
 def reconciled(schema: Schema, fields: FieldSet) -> FieldSet:
-    """An old set in the words of the schema of today: what has become one value since is owned as a whole."""
-    return _reconciled(schema, fields, member=False)
+    """An old set in the words of the schema of today: what has become one value since is owned as a whole.
+
+    The answer is the set itself if it is in these words, as nearly all are.
+    """
+    return fields if _is_current(schema, orjson.dumps(fields)) else _reconciled(schema, fields, member=False)
+
+
+@functools.lru_cache(2000)
+def _is_current(schema: Schema, raw: bytes) -> bool:
+    """Whether a set is in the words of a schema; remembered, for objects of a kind own much the same fields."""
+    fields = orjson.loads(raw)
+    return _reconciled(schema, fields, member=False) is fields
 
 
 def _reconciled(schema: Schema, fields: FieldSet, *, member: bool) -> FieldSet:

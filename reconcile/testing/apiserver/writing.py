@@ -15,7 +15,7 @@ import orjson
 
 from reconcile.kube.objects import ObjectKey
 from reconcile.testing.apiserver import metadata as metas
-from reconcile.testing.apiserver import names, parts, walks
+from reconcile.testing.apiserver import names, parts
 from reconcile.testing.apiserver.apply import apply as applied
 from reconcile.testing.apiserver.apply import track
 from reconcile.testing.apiserver.belonging import check_namespace
@@ -144,8 +144,10 @@ def update(
     """
     found = found_for_update(session, kind, key, uid)
     old = found.value
-    new = parts.with_own_metadata(change(old))
-    same_name(kind, key, new)
+    new = parts.shared(change(old), old)
+    if new.get("metadata") is not old["metadata"]:
+        new = parts.with_own_metadata(new)
+        same_name(kind, key, new, old)
     new = session.formed(kind, new, old)
     session.warnings += metas.same_owners(new)
     new = track(session.writer(kind, manager, subresource), old, new)
@@ -189,8 +191,8 @@ def apply(
         return _create_tracked(session, kind, defaulted(kind, document))
     old = found.value
     new = parts.with_own_metadata(applied(writer, old, config, force=force))
-    same_name(kind, key, new)
-    return _update(session, kind, found, old, defaulted(kind, new), subresource)
+    same_name(kind, key, new, old)
+    return _update(session, kind, found, old, defaulted(kind, new, old), subresource)
 
 
 def found_for_update(session: Session, kind: Kind, key: ObjectKey, uid: str = "") -> Stored:
@@ -209,9 +211,9 @@ def found_for_update(session: Session, kind: Kind, key: ObjectKey, uid: str = ""
     return found
 
 
-def same_name(kind: Kind, key: ObjectKey, document: Document) -> None:
+def same_name(kind: Kind, key: ObjectKey, document: Document, old: Document | None = None) -> None:
     """See that a document is about the object that the request is about. Raises ``Failure``: 400."""
-    if fault := metas.shape_fault(document.get("metadata")):
+    if fault := metas.shape_fault(document.get("metadata"), known=old and old.get("metadata")):
         raise bad_request(fault)
     metas.place(document, key.namespace)
     name = metas.of(document).get("name")
@@ -248,16 +250,16 @@ def _update(session: Session, kind: Kind, found: Stored, old: Document, new: Doc
     untidy = metas.tidy(new) and kind.custom
     new = session.admitted(kind, subresource, old, new)
     session.warn_of_finalizers(kind, new, old)
-    faults = [*metas.faults(kind, new, generic=True), *(twice := list(metas.update_faults(new, old))), *twice]
+    faults = [*metas.faults(kind, new, old), *(twice := list(metas.update_faults(new, old))), *twice]
     faults += session.faults(kind, new, old, subresource)
     if faults:
         raise invalid(kind.group_kind, found.name, faults)
     session.validated(kind, subresource, old, new)
-    parts.keep_times(new, old)
+    is_as_before = parts.keep_times(new, old)
     if _is_finished(kind, old, new):
         session.finish(kind, found, new)
         return Result(orjson.dumps(new), gone=True)
-    if not found.untidy and not untidy and new == old and walks.equal(new, old):
+    if is_as_before and not found.untidy and not untidy:
         return Result(found.raw, changed=False)
     return Result(session.store(kind, new, old, subresource=subresource, untidy=untidy))
 
