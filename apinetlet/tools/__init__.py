@@ -11,6 +11,7 @@ from typing import Final
 
 TOOLS: Final[Mapping[str, str]] = {
     "check": "look whether the daemon could do its work",
+    "drain": "uninstall: take our finalizers off all source objects",
     "explain": "tell everything about one source object",
     "plan": "show what the daemon would change, as a diff",
     "rbac": "print the least rights for exactly these flags",
