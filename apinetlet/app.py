@@ -1,6 +1,6 @@
 """The daemon as a process: which generation it serves, where it listens, who leads, and how it ends.
 
-``assembly.py`` makes the daemon; ``servers.py`` knows how both API servers are reached.
+``assembly.py`` makes the daemon; ``connections.py`` knows how both API servers are reached.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import os
 import random
 import socket
 import uuid
-from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +17,8 @@ import anyio
 
 from apinetlet.api import GENERATIONS, ONMETAL, Generation
 from apinetlet.assembly import SOURCE, assemble
-from apinetlet.servers import Connect, servers
+from apinetlet.connections import Connect, connections
+from apinetlet.pod import pod_namespace
 from apinetlet.settings import AUTO, OFF, Settings
 from reconcile import (
     Client,
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 USER_AGENT = "apinetlet"
 LAST_WORDS: Seconds = 1.0
 """For tasks that are left at the very end."""
-NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def main(settings: Settings) -> int:
@@ -74,29 +73,32 @@ async def run(settings: Settings) -> None:
     """The daemon as the command line wants it; returns after an orderly stop.
 
     Raises:
-        LoginError: a kubeconfig that cannot be used.
+        LoginError: a kubeconfig that cannot be used, or a client certificate that is not to be had.
         PartEnded: a part of the daemon ended by itself, and why.
     """
-    reach = servers(settings)
-    generation = await find_generation(settings, reach.source(user_agent=USER_AGENT))
-    if generation is None:
-        return
-    log.info("Serving generation=%s namespace=%s", generation.name, settings.api_net_namespace)
-    manager = generation.field_manager
-    async with (
-        reach.source(field_manager=manager, user_agent=USER_AGENT) as source,
-        reach.apinet(field_manager=manager, user_agent=USER_AGENT) as apinet,
-    ):
-        daemon = assemble(
-            settings,
-            generation,
-            source,
-            apinet,
-            election=elector(settings, generation, partial(reach.source, user_agent=f"{USER_AGENT}-leader-election")),
-            manager=manager_settings(settings, generation),
-        )
-        async with daemon:
-            await daemon.run(signals=True)
+    async with connections(settings) as reach:
+        generation = await find_generation(settings, reach.source.scout(user_agent=USER_AGENT))
+        if generation is None:
+            return
+        log.info("Serving generation=%s namespace=%s", generation.name, settings.api_net_namespace)
+        await reach.begin(generation, settings)
+        manager, to_source = generation.field_manager, reach.source.connect
+        async with (
+            to_source(field_manager=manager, user_agent=USER_AGENT) as source,
+            reach.apinet.connect(field_manager=manager, user_agent=USER_AGENT) as apinet,
+        ):
+            daemon = assemble(
+                settings,
+                generation,
+                source,
+                apinet,
+                election=elector(settings, generation, partial(to_source, user_agent=f"{USER_AGENT}-leader-election")),
+                manager=manager_settings(settings, generation),
+                services=reach.services,
+            )
+            reach.show(daemon)
+            async with daemon:
+                await daemon.run(signals=True)
 
 
 async def find_generation(settings: Settings, client: Client) -> Generation | None:
@@ -169,13 +171,3 @@ def manager_settings(settings: Settings, generation: Generation) -> ManagerSetti
         drain_budget=settings.drain,
         freeze_gc=True,
     )
-
-
-def pod_namespace(environment: Mapping[str, str], file: Path = NAMESPACE_FILE) -> str:
-    """Where this process runs: ``$POD_NAMESPACE``, else what the service account says, else ``default``."""
-    if named := environment.get("POD_NAMESPACE"):
-        return named
-    try:
-        return file.read_text(encoding="utf-8").strip() or "default"
-    except OSError:
-        return "default"

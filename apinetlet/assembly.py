@@ -6,7 +6,7 @@ with clients of embedded servers.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,7 @@ from reconcile import (
 )
 from reconcile.core import Backoff
 from reconcile.core.clock import now
+from reconcile.core.service import Service
 from reconcile.kube.kinds import EVENT
 
 SOURCE, APINET = "source", "apinet"
@@ -89,6 +90,7 @@ def assemble(
     daemon = Manager(
         [source_cluster, apinet_cluster],
         list(controllers.values()),
+        services=services,
         leader_services=[*migration, events],
         election=election,
         writes=[

@@ -7,6 +7,7 @@ default differently is resolved by the caller once the generation is known. Pure
 import attrs
 from attrs import frozen
 
+from apinetlet import modes
 from apinetlet.api import GENERATIONS
 from apinetlet.flags import FlagError, setting
 from reconcile import Seconds
@@ -18,6 +19,8 @@ OFF = "0"
 _SOURCE, _TARGET, _MAPPING = "Source cluster", "Api-net cluster", "What is mapped"
 _SERVING, _ELECTION, _LOGGING = "Health and metrics", "Leader election", "Logging"
 _LIMITS, _WORK = "Beyond the Go daemon", "Work"
+_MAY_BE_NEGATIVE = {"qps", "burst", "api_net_qps", "api_net_burst"}
+"""Below 0 is no limit, as in client-go."""
 
 
 @frozen
@@ -33,12 +36,15 @@ class Settings:
     kubeconfig_secret_name: str = setting("", "Secret that holds the kubeconfig", takes="name", group=_SOURCE)
     kubeconfig_secret_namespace: str = setting("", "namespace of that Secret", takes="namespace", group=_SOURCE)
     bootstrap_kubeconfig: str = setting(
-        "", "kubeconfig that only requests the certificate", takes="file", group=_SOURCE
+        "",
+        "kubeconfig that only requests a client certificate, kept where --kubeconfig or the Secret is",
+        takes="file",
+        group=_SOURCE,
     )
     rotate_certificates: bool = setting(False, "keep renewing the client certificate", group=_SOURCE)
     egress_selector_config: str = setting("", "egress selector to dial through", takes="file", group=_SOURCE)
-    qps: int = setting(0, "accepted for compatibility: only a 429 of the server slows requests down", group=_SOURCE)
-    burst: int = setting(0, "accepted for compatibility, like --qps", group=_SOURCE)
+    qps: int = setting(0, "requests a second at most; 0: as many as the server takes", group=_SOURCE)
+    burst: int = setting(0, "so many at once all the same; 0: 10. Counts only with --qps", group=_SOURCE)
 
     api_net_kubeconfig: str = setting(
         "",
@@ -49,14 +55,17 @@ class Settings:
     api_net_kubeconfig_secret_name: str = setting("", "Secret that holds the kubeconfig", takes="name", group=_TARGET)
     api_net_kubeconfig_secret_namespace: str = setting("", "namespace of that Secret", takes="namespace", group=_TARGET)
     api_net_bootstrap_kubeconfig: str = setting(
-        "", "kubeconfig that only requests the certificate", takes="file", group=_TARGET
+        "",
+        "kubeconfig that only requests a client certificate, kept where --api-net-kubeconfig or the Secret is",
+        takes="file",
+        group=_TARGET,
     )
     api_net_rotate_certificates: bool = setting(False, "keep renewing the client certificate", group=_TARGET)
     api_net_egress_selector_config: str = setting("", "egress selector to dial through", takes="file", group=_TARGET)
-    api_net_qps: int = setting(
-        0, "accepted for compatibility: only a 429 of the server slows requests down", group=_TARGET
+    api_net_qps: int = setting(0, "requests a second at most; 0: as many as the server takes", group=_TARGET)
+    api_net_burst: int = setting(
+        0, "so many at once all the same; 0: 10. Counts only with --api-net-qps", group=_TARGET
     )
-    api_net_burst: int = setting(0, "accepted for compatibility, like --api-net-qps", group=_TARGET)
 
     api_net_namespace: str = setting(
         "",
@@ -75,7 +84,9 @@ class Settings:
     metrics_bind_address: str = setting(
         "", "address of /metrics; 0: none; unset: :8080 for onmetal, 0 for ironcore", takes="host:port", group=_SERVING
     )
-    metrics_secure: bool = setting(True, "serve the metrics over TLS where a certificate is given", group=_SERVING)
+    metrics_secure: bool = setting(
+        True, "ironcore, or with a certificate: metrics over TLS, for those who may get /metrics", group=_SERVING
+    )
     metrics_cert_path: str = setting("", "folder of the metrics certificate", takes="folder", group=_SERVING)
     metrics_cert_name: str = setting("tls.crt", "the certificate in it", takes="file name", group=_SERVING)
     metrics_cert_key: str = setting("tls.key", "the key in it", takes="file name", group=_SERVING)
@@ -124,6 +135,12 @@ class Settings:
         choices=(AUTO, *GENERATIONS),
         group=_LIMITS,
     )
+    certificate_key: str = setting(
+        "ecdsa",
+        "kind of key of our client certificates; rsa asks for key encipherment, too",
+        choices=("ecdsa", "rsa"),
+        group=_LIMITS,
+    )
     nat_gateway_min_public_ips: int = setting(1, "public addresses that a NAT gateway has at least", group=_LIMITS)
     nat_gateway_max_public_ips: int = setting(10, "public addresses that a NAT gateway has at most", group=_LIMITS)
 
@@ -164,24 +181,14 @@ class Settings:
         """
         if not self.api_net_namespace:
             raise FlagError("flag --api-net-namespace is required: the namespace that receives every api-net object")
-        for side in ("", "api_net_"):
-            spelled = "--" + side.replace("_", "-")
-            if getattr(self, f"{side}kubeconfig") and getattr(self, f"{side}kubeconfig_secret_name"):
-                raise FlagError(f"{spelled}kubeconfig and {spelled}kubeconfig-secret-name exclude each other: give one")
-            for later in (
-                "kubeconfig_secret_name",
-                "bootstrap_kubeconfig",
-                "rotate_certificates",
-                "egress_selector_config",
-            ):
-                if getattr(self, side + later):
-                    raise FlagError(f"{spelled}{later.replace('_', '-')} is not supported yet: give a kubeconfig file")
+        if wrong := modes.problem(self):
+            raise FlagError(wrong)
         if not 0 <= self.nat_gateway_min_public_ips <= self.nat_gateway_max_public_ips:
             raise FlagError("it must be 0 <= --nat-gateway-min-public-ips <= --nat-gateway-max-public-ips")
         if self.workers < 1:
             raise FlagError(f"--workers must be at least 1, not {self.workers}")
         for field in attrs.fields(type(self)):
-            if field.type in (int, "int") and getattr(self, field.name) < 0:
+            if field.type in (int, "int") and field.name not in _MAY_BE_NEGATIVE and getattr(self, field.name) < 0:
                 spelled = field.name.replace("_", "-")
                 raise FlagError(f"--{spelled} must not be negative, and is {getattr(self, field.name)}")
         if not 0 < self.backoff_base <= self.backoff_cap:

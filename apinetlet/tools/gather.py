@@ -13,8 +13,8 @@ import orjson
 from attrs import evolve, frozen
 
 from apinetlet.api import GENERATIONS, Generation
-from apinetlet.app import pod_namespace
 from apinetlet.assembly import APINET, SOURCE
+from apinetlet.pod import pod_namespace
 from apinetlet.settings import AUTO, Settings
 from apinetlet.tools import fields
 from apinetlet.tools.declared import declared

@@ -18,6 +18,7 @@ import pytest
 from apinetlet import app
 from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation
 from apinetlet.demo.definitions import crds, source_kinds
+from apinetlet.pod import pod_namespace
 from apinetlet.settings import Settings
 from reconcile import Client
 from reconcile.core import now
@@ -185,7 +186,7 @@ def test_the_namespace_of_the_pod_is_said_by_its_environment_or_its_account(
     file = tmp_path / "namespace"
     if content is not None:
         file.write_text(content)
-    assert app.pod_namespace(environment, file) == namespace
+    assert pod_namespace(environment, file) == namespace
 
 
 # -- how the process ends ----------------------------------------------------------------------------------------------
@@ -193,6 +194,7 @@ def test_the_namespace_of_the_pod_is_said_by_its_environment_or_its_account(
 STUBBORN = """
 import asyncio, sys
 from apinetlet import app
+from apinetlet.pod import pod_namespace
 from apinetlet.settings import Settings
 from reconcile import Manager, ManagerSettings
 

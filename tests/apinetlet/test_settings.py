@@ -47,7 +47,7 @@ def test_the_command_line_of_the_go_deployment_is_taken_as_it_is() -> None:
             ["--api-net-namespace=x", "--api-net-kubeconfig=a", "--api-net-kubeconfig-secret-name=b"],
             "--api-net-kubeconfig and",
         ),
-        (["--api-net-namespace=x", "--rotate-certificates"], "--rotate-certificates is not supported yet"),
+        (["--api-net-namespace=x", "--rotate-certificates"], "--rotate-certificates needs a place to keep"),
         (["--api-net-namespace=x", "--workers=0"], "--workers must be at least 1"),
         (["--api-net-namespace=x", "--network-workers=-1"], "--network-workers must not be negative, and is -1"),
         (["--api-net-namespace=x", "--backoff-base=2m"], "0 < --backoff-base <= --backoff-cap"),
