@@ -15,6 +15,7 @@ TOOLS: Final[Mapping[str, str]] = {
     "explain": "tell everything about one source object",
     "plan": "show what the daemon would change, as a diff",
     "rbac": "print the least rights for exactly these flags",
+    "top": "watch what a running daemon does",
     "provider-id": "read or write provider IDs",
     "version": "print the version, its commit and the generations it serves",
     "completion": "print a completion script for a shell",

@@ -169,6 +169,10 @@ def put(texts: Iterable[str], status: int) -> int:
             sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # what is left in the buffer must not fail again when the process ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
     return status
+
+
+def silence() -> None:
+    """Nobody reads stdout any more: what is left in its buffer must not fail again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

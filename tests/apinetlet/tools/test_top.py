@@ -1,0 +1,120 @@
+"""``top``: what a running daemon does, asked over its debug pages."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+
+from apinetlet import cli
+from apinetlet.api import IRONCORE
+from apinetlet.assembly import assemble
+from apinetlet.demo.world import TARGET_NAMESPACE, World
+from apinetlet.settings import Settings
+from apinetlet.tools import shell, top
+from apinetlet.tools.answer import FINDING, OK
+from apinetlet.tools.top import View
+from reconcile import ManagerSettings
+
+QUEUE = {
+    "controller": "network",
+    "paused": False,
+    "problems": [],
+    "inWork": [{"key": "source/a/slow", "id": "1", "seconds": 7.0}],
+    "depth": {"0": 2},
+    "oldestWait": 9.0,
+    "waiting": [{"key": "source/a/late", "seconds": 9.0}, {"key": "source/a/b", "seconds": 1.0}],
+    "plannedCount": 3,
+    "failingCount": 1,
+}
+COPY = {"cluster": "source", "resource": "networks", "state": "live", "staleness": 2.0, "objects": 5, "lastError": ""}
+
+
+def text(view: View, keys: int = 10) -> str:
+    return shell.drawn(top.answer(view, keys).parts, io.StringIO())
+
+
+def test_the_slowest_keys_come_first_whether_they_work_or_wait() -> None:
+    assert [one["key"] for one in top.slowest([QUEUE], 2)] == ["source/a/late", "source/a/slow"]
+    [_, _, _, first, second] = [line.split() for line in text(View([QUEUE], [])).splitlines() if line][:5]
+    assert first[1:3] == ["source/a/late", "waits"]
+    assert second[1:4] == ["source/a/slow", "in", "flight"]
+
+
+@pytest.mark.parametrize(
+    ("queue", "copy", "status"),
+    [
+        ({}, {}, OK),
+        ({"problems": ["stuck"]}, {}, FINDING),
+        ({"inWork": [{"key": "k", "seconds": 61.0}]}, {}, FINDING),
+        ({}, {"staleness": 130.0}, FINDING),
+        ({}, {"staleness": None}, FINDING),
+    ],
+)
+def test_what_is_late_is_a_finding(queue: dict[str, Any], copy: dict[str, Any], status: int) -> None:
+    assert top.answer(View([{**QUEUE, **queue}], [{**COPY, **copy}]), 10).status == status
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "says"),
+    [("127.0.0.1:1", 1, "no debug pages at 127.0.0.1:1"), ("nowhere", 2, "must be host:port")],
+)
+@pytest.mark.parametrize("once", [["--once"], []])
+def test_a_daemon_that_is_not_there_is_one_line(
+    address: str, status: int, says: str, once: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["top", *once, f"--debug-bind-address={address}"]) == status
+    [line] = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+class TestRunning:
+    """On the real clock: the pages are served over a socket."""
+
+    @pytest.fixture
+    def anyio_backend(self) -> Any:
+        return "asyncio", {}
+
+    @pytest.fixture
+    async def address(self) -> AsyncIterator[str]:
+        settings = ManagerSettings(preflight="off", debug="127.0.0.1:0")
+        async with World(IRONCORE) as world:
+            await world.declare("networks", "blue", {})
+            clients = (server.client() for server in (world.source, world.apinet))
+            daemon = assemble(Settings(api_net_namespace=TARGET_NAMESPACE), IRONCORE, *clients, manager=settings)
+            async with daemon:
+                await daemon.ready()
+                [found] = [one.bound for one in daemon.servers if one.bound is not None]
+                yield f"{found.host}:{found.port}"
+
+    async def test_one_look_shows_every_controller_and_every_copy(
+        self, address: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["top", "--once", "-o=json", f"--debug-bind-address={address}"]
+        assert await anyio.to_thread.run_sync(cli.main, words) == OK
+        found = json.loads(capsys.readouterr().out)
+        assert {one["controller"] for one in found["queues"]} >= {"network", "loadbalancer", "virtualip"}
+        assert {one["cluster"] for one in found["informers"]} == {"source", "apinet"}
+
+    async def test_in_a_pipe_it_goes_on_until_nobody_reads(self, address: str) -> None:
+        words = [sys.executable, "-m", "apinetlet", "top", f"--debug-bind-address={address}", "--interval=10ms"]
+
+        def watch() -> tuple[str, int, str]:
+            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ})
+            assert process.stdout is not None
+            assert process.stderr is not None
+            seen = b""
+            while seen.count(b"CONTROLLER") < 3:
+                seen += os.read(process.stdout.fileno(), 4096)
+            process.stdout.close()
+            with process.stderr:
+                return seen.decode(), process.wait(120), process.stderr.read().decode()
+
+        seen, status, errors = await anyio.to_thread.run_sync(watch)
+        assert (status, errors) == (0, "")
+        assert "\x1b" not in seen
