@@ -14,7 +14,6 @@ from apinetlet.demo.actors.desk import APINET, NETWORK, TARGET, Desk, held, look
 from reconcile import DONE, Change, Controller, For, Object, ObjectKey, Request, Result, Seconds, Watches, enqueue_by
 from reconcile.core import now
 from reconcile.kube import MergePatch, finalizers
-from reconcile.kube.patch import merge
 
 _DEVICE = {"domain": "0000", "bus": "06", "slot": "3", "function": "2"}
 
@@ -36,23 +35,29 @@ class Interfaces:
         if interface.metadata.is_deleting:
             await desk.apinet.patch(interface, finalizers.remove(interface, finalizer))
             return DONE
-        interface = await desk.apinet.patch(interface, finalizers.add(interface, finalizer))
         status = look(interface, "status") or {}
         state = status.get("state")
         if not state or state == "Pending":
             left = self._due.setdefault(interface.metadata.uid, now() + desk.pace) - now()
             if left > 0:
-                await desk.apinet.patch_status(interface, MergePatch({"status": {"state": "Pending"}}))
+                await self._tell(interface, finalizer, {"state": "Pending"})
                 return Result(requeue_after=left)
             del self._due[interface.metadata.uid]
         wanted = {**status, **self._programmed(interface)}
         if not state or state == "Pending":
             wanted |= {"state": "Ready", "pciAddress": _DEVICE}
         elif state != "Ready":
-            return DONE  # Error: whoever set it knows why
-        change = merge({"status": status}, {"status": {name: one for name, one in wanted.items() if one}})
-        await desk.apinet.patch_status(interface, change)
+            wanted = {}  # Error: whoever set it knows why
+        await self._tell(interface, finalizer, {name: wanted[name] or None for name in wanted})
         return DONE
+
+    async def _tell(self, interface: Object, finalizer: str, status: dict[str, Any]) -> None:
+        """What there is to say of an interface that is held; whoever takes hold of it says so in the same write."""
+        hold, cluster = finalizers.add(interface, finalizer), self.desk.apinet
+        if hold is not None:
+            await cluster.patch(interface, MergePatch({**hold.value, "status": status}))
+        else:
+            await cluster.patch_status(interface, MergePatch({"status": status}))
 
     def _programmed(self, interface: Object) -> dict[str, Any]:
         """What the node was given: one IPv4 address, one NAT address, the prefixes."""

@@ -52,13 +52,13 @@ class Autoscaler:
         gateway = desk.there("natgateways", key_of(scaler, look(scaler, "spec", "natGatewayRef", "name") or ""))
         if gateway is None or gateway.metadata.is_deleting:
             return DONE
-        ips = look(gateway, "spec", "ips") or []
+        ips, bounds = look(gateway, "spec", "ips") or [], look(scaler, "spec")
         count = desired(
             len(ips),
             look(gateway, "status", "requestedNATIPs") or 0,
             look(gateway, "spec", "portsPerNetworkInterface") or 0,
-            lowest=look(scaler, "spec", "minPublicIPs"),
-            highest=look(scaler, "spec", "maxPublicIPs"),
+            lowest=bounds.get("minPublicIPs"),  # 0 is a bound, too
+            highest=bounds.get("maxPublicIPs"),
         )
         if count != len(ips):
             new = [{"name": "".join(desk.rng.choices(_LETTERS, k=10))} for _ in range(count - len(ips))]
@@ -96,7 +96,8 @@ class Gateways:
         found = table(addresses, ports, [self._target(one, gateway) for one in wanted], look(known, "ips") or ())
         served = {section["targetRef"]["uid"] for ip in found for section in ip["sections"]}
         for one in wanted:
-            await self._claim(one, gateway, is_served=one.metadata.uid in served)
+            if (now := desk.there("networkinterfaces", one.metadata.key)) is not None and self._fits(now, gateway):
+                await self._claim(now, gateway, is_served=now.metadata.uid in served)
         stay = {one.metadata.uid for one in wanted}
         for one in desk.all_there("networkinterfaces", GATEWAY, gateway.metadata.key):
             if self._claimer(one, gateway) == gateway.metadata.uid and one.metadata.uid not in stay:

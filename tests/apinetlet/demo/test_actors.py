@@ -333,6 +333,20 @@ async def test_a_gateway_gets_addresses_as_they_are_asked_for_and_loses_the_newe
         assert len(world.there("ips")) == 1
 
 
+async def test_a_gateway_keeps_to_the_bounds_of_its_autoscaler_also_when_they_change(generation: Generation) -> None:
+    async with a_world(generation, "autoscaler") as world:
+        await world.make("natgateways", "nat", {**NAT, "ips": [{"name": "mine"}]})
+        await world.change("natgateways", "nat", {"status": {"requestedNATIPs": 9}}, subresource="status")
+        await world.make("natgatewayautoscalers", "nat", {"natGatewayRef": {"name": "nat"}, "maxPublicIPs": 3})
+        counts = []
+        for bounds in ({}, {"maxPublicIPs": 2}, {"maxPublicIPs": 0}, {"minPublicIPs": 6, "maxPublicIPs": 7}):
+            await world.change("natgatewayautoscalers", "nat", {"spec": bounds})
+            await world.rest()
+            counts.append(len(world.there("natgateways")["nat"]["spec"].get("ips") or ()))
+        assert counts == [3, 2, 0, 6]
+        assert len(world.there("ips")) == 6
+
+
 async def test_a_table_gives_each_interface_its_ports_and_keeps_them(generation: Generation) -> None:
     async with a_world(generation, "nat-gateways") as world:
         await world.make("natgateways", "nat", {**NAT, "portsPerNetworkInterface": 64, "ips": [{"name": "a"}]})
