@@ -2,6 +2,8 @@
 //
 //	KUBECONFIG=FILE gardener NAMESPACE          tends gardens until it is told to stop
 //	KUBECONFIG=FILE gardener NAMESPACE survey   tries everything a client of controller-runtime has, and ends
+//
+// LEASE names the Lease that it leads by, if not its own.
 package main
 
 import (
@@ -90,12 +92,19 @@ func (g *gardener) remember(ctx context.Context, garden *unstructured.Unstructur
 	return client.IgnoreNotFound(g.Patch(ctx, garden, client.MergeFrom(before)))
 }
 
+func leaseName() string {
+	if name := os.Getenv("LEASE"); name != "" {
+		return name
+	}
+	return "gardener"
+}
+
 func start(namespace string) (ctrl.Manager, error) {
 	return ctrl.NewManager(ctrl.GetConfigOrDie(), ctrl.Options{
 		Metrics:                 server.Options{BindAddress: "0"},
 		Cache:                   cache.Options{DefaultNamespaces: map[string]cache.Config{namespace: {}}},
 		LeaderElection:          true,
-		LeaderElectionID:        "gardener",
+		LeaderElectionID:        leaseName(),
 		LeaderElectionNamespace: namespace,
 		// a lease that is let go at once lets the next one begin
 		LeaderElectionReleaseOnCancel: true,
