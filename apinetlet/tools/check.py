@@ -8,16 +8,14 @@ import anyio
 import attrs
 from attrs import frozen
 
-from apinetlet.servers import servers
 from apinetlet.settings import Settings
 from apinetlet.tools import shell
-from apinetlet.tools.answer import FINDING, OK, Answer, Failure, Part, Table
+from apinetlet.tools.answer import FINDING, OK, Answer, Part, Table
 from apinetlet.tools.findings import Finding, findings
 from apinetlet.tools.gather import Gathered, gather
 from apinetlet.tools.shell import Tool
-from apinetlet.tools.sides import PATIENT, USER_AGENT
+from apinetlet.tools.sides import reaching
 from reconcile.core.clock import utc
-from reconcile.kube.kubeconfig import LoginError
 
 USAGE = """\
 apinetlet check looks at both connections before the daemon is started: whether the servers answer, which versions and
@@ -48,13 +46,7 @@ async def checked(settings: Settings, environment: Mapping[str, str]) -> Answer:
     Raises:
         Failure: a kubeconfig cannot be used.
     """
-    reach = servers(settings)
-    try:
-        source = reach.source(user_agent=USER_AGENT, settings=PATIENT)
-        apinet = reach.apinet(user_agent=USER_AGENT, settings=PATIENT)
-    except LoginError as error:
-        raise Failure(f"no way in: {error}") from error
-    async with source, apinet:
+    async with reaching(settings) as (source, apinet):
         gathered = await gather(settings, source, apinet, environment=environment)
         return answer(gathered, findings(settings, gathered.generation, gathered.sides, utc()))
 

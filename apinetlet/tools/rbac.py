@@ -1,5 +1,6 @@
 """``apinetlet rbac``: the manifests of the least rights for exactly the given flags, for both clusters."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from apinetlet.settings import AUTO, Settings
 from apinetlet.tools import shell
 from apinetlet.tools.answer import Answer, Table
 from apinetlet.tools.declared import declared
-from apinetlet.tools.rights import SIDES, Subject, manifests, rights
+from apinetlet.tools.rights import POD, SIDES, Subject, by_default, manifests, rights
 from apinetlet.tools.shell import Tool
 from apinetlet.tools.sides import sides
 from reconcile import Manager
@@ -30,18 +31,23 @@ apinetlet rbac prints roles and bindings with the least rights that the daemon n
 """
 
 _RIGHTS = "Rights"
-_TO = "whom to bind them to, in the {} cluster"
-_ACCOUNT = "ServiceAccount:apinetlet-system/apinetlet"
+_ACCOUNT = "by default the user of our certificate, else ServiceAccount:apinetlet-system/apinetlet"
+_SUBJECTS = {SOURCE: "subject", APINET: "api_net_subject", POD: "pod_subject"}
+
+
+def _subject(where: str) -> Any:
+    return setting("", f"whom to bind to in {where}; {_ACCOUNT}", takes="kind:name", group=_RIGHTS)
 
 
 @frozen
 class Flags(Settings):
-    """The daemon's, and to whom the rights are given."""
+    """The daemon's, and to whom the rights are given: ``User:name``, ``Group:name``, ``ServiceAccount:space/name``."""
 
-    subject: str = setting(_ACCOUNT, _TO.format("source"), takes="kind:name", group=_RIGHTS)
-    api_net_subject: str = setting(_ACCOUNT, _TO.format("api-net"), takes="kind:name", group=_RIGHTS)
+    subject: str = _subject("the source cluster")
+    api_net_subject: str = _subject("the api-net cluster")
+    pod_subject: str = _subject("the cluster of the Secrets with kubeconfigs")
     role_name: str = setting("apinetlet", "name of the roles and bindings", takes="name", group=_RIGHTS)
-    side: str = setting("both", "the manifests of which cluster", choices=("both", *SIDES), group=_RIGHTS)
+    side: str = setting("all", "the manifests of which cluster", choices=("all", *SIDES), group=_RIGHTS)
     o: str = shell.form("yaml", "yaml")
 
 
@@ -49,7 +55,7 @@ def work(flags: Flags, places: Sequence[str]) -> Answer:
     """Derive them from what is declared."""
     shell.wanted(places)
     try:
-        subjects = {SOURCE: Subject.read(flags.subject), APINET: Subject.read(flags.api_net_subject)}
+        told = {side: Subject.read(text) for side, name in _SUBJECTS.items() if (text := getattr(flags, name))}
     except ValueError as error:
         raise FlagError(f"whom to bind to: {error}") from error
 
@@ -58,7 +64,9 @@ def work(flags: Flags, places: Sequence[str]) -> Answer:
         return declared(flags, generation), generation
 
     daemon, generation = anyio.run(derived)
-    rules = [one for one in rights(daemon, flags, generation) if flags.side in ("both", one.cluster)]
+    rules = rights(daemon, flags, generation, environment=os.environ)
+    rules = tuple(one for one in rules if flags.side in ("all", one.cluster))
+    subjects = {side: told.get(side) or by_default(flags, generation, side) for side in SIDES}
     return answer(flags, rules, manifests(rules, subjects, flags.role_name))
 
 
@@ -70,7 +78,7 @@ async def _asked(flags: Flags) -> Generation:
 def answer(flags: Flags, rules: Sequence[Rule], found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Answer:
     """As documents to apply; of one side as a List, for kubectl takes that."""
     lists = {side: {"apiVersion": "v1", "kind": "List", "items": items} for side, items in found.items() if items}
-    facts = lists if flags.side == "both" else lists.get(flags.side, {})
+    facts = lists if flags.side == "all" else lists.get(flags.side, {})
     if flags.o == "table":
         head = ("CLUSTER", "NAMESPACE", "GROUP", "RESOURCE", "VERBS")
         rows = [(one.cluster, one.namespace or "*", one.group, one.resource, ", ".join(one.verbs)) for one in rules]

@@ -11,6 +11,8 @@ from attrs import frozen
 
 from apinetlet.api import Generation
 from apinetlet.assembly import APINET, SOURCE
+from apinetlet.modes import Mode, Side, SideName, subject
+from apinetlet.pod import pod_namespace
 from apinetlet.settings import OFF, Settings
 from reconcile import Manager
 from reconcile.manager.rbac import RBAC, Rule, merged, roles
@@ -18,7 +20,10 @@ from reconcile.manager.rbac import RBAC, Rule, merged, roles
 CERTIFICATES: Final = "certificates.k8s.io"
 SIGNING: Final = {SOURCE: "networkpluginclient", APINET: "apinetletclient"}
 """The subresources by which the approvers of either side know whose requests they may approve."""
-SIDES: Final = (SOURCE, APINET)
+POD: Final = "pod"
+"""The cluster where the daemon runs, if it keeps kubeconfigs there."""
+SIDES: Final = (SOURCE, APINET, POD)
+_NAMES: Final[dict[str, SideName]] = {SOURCE: "source", APINET: "apinet"}
 
 
 @frozen
@@ -53,17 +58,31 @@ class Subject:
         return {"apiGroup": RBAC, "kind": self.kind, "name": self.name}
 
 
-def rights(daemon: Manager, settings: Settings, generation: Generation) -> tuple[Rule, ...]:
-    """All of them, on both sides."""
-    return merged([*daemon.rules(), *connecting(settings), *protecting(settings, generation)])
+def rights(
+    daemon: Manager, settings: Settings, generation: Generation, *, environment: Mapping[str, str]
+) -> tuple[Rule, ...]:
+    """All of them, on all sides. ``environment`` tells the namespace of the pod."""
+    return merged([*daemon.rules(), *connecting(settings, environment), *protecting(settings, generation)])
 
 
-def connecting(settings: Settings) -> Iterable[Rule]:
+def connecting(settings: Settings, environment: Mapping[str, str]) -> Iterable[Rule]:
     """For the connections: who renews certificates asks for them, and may keep them in a Secret."""
-    for side, prefix in ((SOURCE, ""), (APINET, "api_net_")):
-        if getattr(settings, f"{prefix}rotate_certificates") or getattr(settings, f"{prefix}bootstrap_kubeconfig"):
-            yield Rule(side, "", CERTIFICATES, "certificatesigningrequests", ("create", "get", "list", "watch"))
-            yield Rule(side, "", CERTIFICATES, f"certificatesigningrequests/{SIGNING[side]}", ("create",))
+    for cluster, name in _NAMES.items():
+        side = Side.of(settings, name)
+        keeps = side.mode is not Mode.PLAIN
+        if keeps:
+            yield Rule(cluster, "", CERTIFICATES, "certificatesigningrequests", ("create", "get", "watch"))
+            yield Rule(cluster, "", CERTIFICATES, f"certificatesigningrequests/{SIGNING[cluster]}", ("create",))
+        if side.secret_name:
+            namespace = side.secret_namespace or pod_namespace(environment)
+            yield Rule(POD, namespace, "", "secrets", ("get", *(("create", "patch") if keeps else ())))
+
+
+def by_default(settings: Settings, generation: Generation, cluster: str) -> "Subject":
+    """Whom a side knows us as: by a certificate of our own if we have one, else as the service account of the pod."""
+    if cluster in _NAMES and Side.of(settings, _NAMES[cluster]).mode is not Mode.PLAIN:
+        return Subject("User", subject(generation, _NAMES[cluster], settings.api_net_namespace).name)
+    return Subject("ServiceAccount", "apinetlet", "apinetlet-system")
 
 
 def protecting(settings: Settings, generation: Generation) -> Iterable[Rule]:
@@ -77,13 +96,13 @@ def protecting(settings: Settings, generation: Generation) -> Iterable[Rule]:
 def manifests(
     rules: Iterable[Rule], subjects: Mapping[str, Subject], name: str
 ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """Of each side: its roles and their bindings. The names differ, for one server may be both sides."""
+    """Of each side: its roles and their bindings. The names differ, for one server may be all sides."""
     found = tuple(rules)
-    return {side: list(_of_side(side, found, subjects[side], name)) for side in SIDES}
+    return {side: list(_of_side(side, found, subjects[side], name)) for side in SIDES if side in subjects}
 
 
 def _of_side(side: str, rules: Iterable[Rule], subject: Subject, name: str) -> Iterable[Mapping[str, Any]]:
-    name = name if side == SOURCE else f"{name}-api-net"
+    name = {SOURCE: name, APINET: f"{name}-api-net", POD: f"{name}-store"}[side]
     for role in roles((one for one in rules if one.cluster == side), name).get(side, ()):
         yield role
         yield {

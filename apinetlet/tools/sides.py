@@ -1,12 +1,12 @@
 """Both API servers as a tool reaches them: asked once, with few tries, as somebody waits for the answer."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from attrs import frozen
 
 from apinetlet.api import GENERATIONS, Generation
-from apinetlet.servers import servers
+from apinetlet.connections import connections
 from apinetlet.settings import AUTO, Settings
 from apinetlet.tools.answer import Failure
 from reconcile import Client, KubeError
@@ -28,19 +28,32 @@ class Sides:
 
 
 @asynccontextmanager
+async def reaching(settings: Settings) -> AsyncIterator[tuple[Client, Client]]:
+    """A client for the source and one for the api-net cluster, by whatever way there is now. Requests no certificate.
+
+    Raises:
+        Failure: a kubeconfig or a store cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            reach = await stack.enter_async_context(connections(settings))
+            source, apinet = (one.scout(user_agent=USER_AGENT) for one in (reach.source, reach.apinet))
+        except LoginError as error:
+            raise Failure(f"no way in: {error}") from error
+        for client in (source, apinet):
+            client.settings = PATIENT
+            await stack.enter_async_context(client)
+        yield source, apinet
+
+
+@asynccontextmanager
 async def sides(settings: Settings) -> AsyncIterator[Sides]:
     """Both of them, once they have answered.
 
     Raises:
         Failure: one cannot be reached or logged in to, or its generation cannot be told; says which.
     """
-    reach, agent = servers(settings), USER_AGENT
-    try:
-        source, side = reach.source(user_agent=agent, settings=PATIENT), "api-net"
-        apinet = reach.apinet(user_agent=agent, settings=PATIENT)
-    except LoginError as error:
-        raise Failure(f"no way in: {error}") from error
-    async with source, apinet:
+    async with reaching(settings) as (source, apinet):
         for side, client in (("source", source), ("api-net", apinet)):
             await answering(side, client)
         generation = await served(settings, source)

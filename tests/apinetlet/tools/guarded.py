@@ -43,7 +43,7 @@ class Told:
 
 def least(generation: Generation, settings: Settings = SETTINGS) -> tuple[Rule, ...]:
     """The rights for the daemon of the story."""
-    return rights(declared(settings, generation), settings, generation)
+    return rights(declared(settings, generation), settings, generation, environment={})
 
 
 def guarded(generation: Generation, *, watch_list: bool = True) -> World:

@@ -92,24 +92,38 @@ def test_the_manifests_are_yaml_by_default_and_bind_what_they_grant(capsys: pyte
 async def test_fewer_flags_need_fewer_rights() -> None:
     def verbs(**flags: object) -> set[tuple[str, str, str]]:
         settings = Settings(api_net_namespace="apinet", **flags)  # type: ignore[arg-type]
-        return verbs_of(rights.rights(declared(settings, IRONCORE), settings, IRONCORE))
+        return verbs_of(rights.rights(declared(settings, IRONCORE), settings, IRONCORE, environment={}))
 
     plain = verbs()
     assert {one[2] for one in verbs(leader_elect=True) - plain} == {"leases"}
     assert {one[2] for one in verbs(metrics_bind_address=":8443") - plain} == {"tokenreviews", "subjectaccessreviews"}
     assert verbs(metrics_bind_address=":8443", metrics_secure=False) == plain
     requests = {"certificatesigningrequests", "certificatesigningrequests/apinetletclient"}
-    assert {one[2] for one in verbs(api_net_rotate_certificates=True) - plain} == requests
+    own = {"api_net_rotate_certificates": True, "api_net_kubeconfig": "kept"}
+    assert {one[2] for one in verbs(**own) - plain} == requests
+    kept = {"rotate_certificates": True, "kubeconfig_secret_name": "kept"}
+    assert {one[1:] for one in verbs(**kept) - plain if one[0] == "pod"} == {
+        (verb, "secrets") for verb in ("get", "create", "patch")
+    }
+    only_read = verbs(kubeconfig_secret_name="kept") - plain
+    assert only_read == {("pod", "get", "secrets")}
+
+
+def test_who_has_a_certificate_is_bound_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*WORDS, "--rotate-certificates", "--kubeconfig=kept", "--side=source", "-o=json"]) == 0
+    found = json.loads(capsys.readouterr().out)["items"]
+    [user] = {(one["kind"], one["name"]) for each in found for one in each.get("subjects", ())}
+    assert user == ("User", "networking.ironcore.dev:system:networkplugin:ironcore-net")
 
 
 async def test_with_one_namespace_no_right_reaches_beyond_it() -> None:
     settings = Settings(api_net_namespace="apinet", namespace="blue")
-    found = rights.rights(declared(settings, IRONCORE), settings, IRONCORE)
+    found = rights.rights(declared(settings, IRONCORE), settings, IRONCORE, environment={})
     places = {(one.cluster, one.namespace) for one in found if (one.cluster, one.resource) not in SPARE}
     assert places == {("source", "blue"), ("apinet", "apinet")}
 
 
-@pytest.mark.parametrize("text", ["", "Robot:x", "User:", "ServiceAccount:x", "ServiceAccount:a/b/c"])
+@pytest.mark.parametrize("text", ["robot", "Robot:x", "User:", "ServiceAccount:x", "ServiceAccount:a/b/c"])
 def test_whom_nobody_could_be_is_a_wrong_word(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="is none of"):
         Subject.read(text)
