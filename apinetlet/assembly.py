@@ -163,12 +163,15 @@ def watched_targets(settings: Settings, generation: Generation, kinds: Kinds) ->
     made = [
         there(
             one,
-            indexes=(by_origin(generation, kind), *(chosen if one == kinds.apinet_load_balancer else ())),
+            indexes=(
+                by_origin(generation, kind),
+                *(chosen["LoadBalancer"] if one == kinds.apinet_load_balancer else ()),
+            ),
             manager=generation.rule_manager if one == rules else "",
         )
         for one, kind in targets(kinds).items()
     ]
-    nics = (by_origin(generation, "NetworkInterface"), by_uid(), *chosen)
+    nics = (by_origin(generation, "NetworkInterface"), by_uid(), *chosen["NetworkInterface"])
     return [*made, there(kinds.apinet_network_interface, indexes=nics)]
 
 

@@ -9,19 +9,22 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from attrs import frozen
 
 from apinetlet.api import Generation, apinet, networking
 from apinetlet.controllers.bridge import Bridge
 from apinetlet.controllers.indexes import UID
 from apinetlet.controllers.reference import NETWORK, by_network
-from apinetlet.origin import ORIGIN
+from apinetlet.origin import Origin, Origins
 from apinetlet.selection import facets, sought
 from apinetlet.translate import policyrules
 from apinetlet.translate.network import counterpart_name
+from apinetlet.translate.networkpolicy import Reachable
 from apinetlet.translate.policyrules import INTERFACE, VIRTUAL_IP
 from apinetlet.translate.refused import Refused
 from reconcile import Index, ObjectKey, ObjectMeta, Resource
+from reconcile.cache.entry import Entry
 from reconcile.cache.store import Store
 from reconcile.kube.selector import LabelSelector
 
@@ -29,6 +32,8 @@ LABELS: Final = "labels"
 """The index over what can be selected: by the network that it is in (a virtual IP: by its namespace) and a facet."""
 SELECTS: Final = "selects"
 """The index over policies: by kind, network and facet of what each selects."""
+HOLDER: Final = "holder"
+"""The index over interfaces of the data plane: by the very source interface that has claimed each."""
 COUNTERPART: Final = "counterpart"
 """The index over source Networks: by the name of what stands for each in the api-net cluster."""
 READY: Final = "Ready"
@@ -54,7 +59,7 @@ class Selection:
         match kind:
             case policyrules.INTERFACE:
                 for nic in self.interfaces(selector):
-                    yield from filter(None, nic.spec.ips)
+                    yield from nic.ips
             case policyrules.BALANCER:
                 targets = self.bridge.apinet.store(kinds.apinet_load_balancer)
                 own = meant(source.store(kinds.load_balancer), self.network, selector)
@@ -68,16 +73,46 @@ class Selection:
                     if (vip := vips.get(one.key)) is not None:
                         yield vip.status.ip
 
-    def interfaces(self, selector: LabelSelector) -> Iterator[apinet.NetworkInterface]:
+    def interfaces(self, selector: LabelSelector) -> Iterator[Reachable]:
         """The interfaces of the data plane that are meant and can be reached, each once."""
         bridge = self.bridge
         nics = bridge.apinet.store(bridge.kinds.apinet_network_interface)
-        keys = {one.key: None for one in meant(nics, self.counterpart, selector)}
+        keys = {one.key for one in meant(nics, self.counterpart, selector)}
         for source in meant(bridge.source.store(bridge.kinds.network_interface), self.network, selector):
-            keys |= dict.fromkeys(claimed(bridge, source))
+            keys.update(nics.keys_by(HOLDER, Origin(source.namespace, source.name, source.uid)))
         for key in keys:
-            if (nic := nics.get(key)) is not None and nic.status.state == READY:
-                yield nic
+            if (entry := nics.entry(key)) is not None and (reached := _reached(entry)) is not None:
+                yield reached
+
+
+def _reached(entry: Entry) -> Reachable | None:
+    """``None``: nobody reaches it, or it cannot be read."""
+    try:
+        seen = _SEEN.decode(entry.raw)
+    except msgspec.DecodeError:
+        return None
+    if seen.status is None or seen.status.state != READY:
+        return None
+    ips = (seen.spec.ips if seen.spec is not None else None) or ()
+    return Reachable(entry.meta.name, entry.meta.uid, tuple(filter(None, ips)))
+
+
+class _Spec(msgspec.Struct):
+    ips: list[str | None] | None = None
+
+
+class _Status(msgspec.Struct):
+    state: str | None = None
+
+
+class _Seen(msgspec.Struct):
+    """Of an interface, what a rule is made of. A rule may have thousands, so no more of each is decoded."""
+
+    spec: _Spec | None = None
+    status: _Status | None = None
+
+
+_SEEN: Final = msgspec.json.Decoder(_Seen)
 
 
 def meant(store: Store[Any], place: Any, selector: LabelSelector) -> Iterator[ObjectMeta]:
@@ -89,14 +124,6 @@ def meant(store: Store[Any], place: Any, selector: LabelSelector) -> Iterator[Ob
             if key not in seen and meta is not None and selector.matches(meta.labels):
                 seen.add(key)
                 yield meta
-
-
-def claimed(bridge: Bridge, source: ObjectMeta) -> Iterator[ObjectKey]:
-    """The interfaces of the data plane that a source interface has claimed."""
-    origins, nics = bridge.origins(INTERFACE), bridge.apinet.store(bridge.kinds.apinet_network_interface)
-    for key in nics.keys_by(ORIGIN, source.key):
-        if (meta := nics.meta(key)) is not None and origins.of(meta) == origins.origin(source):
-            yield key
 
 
 # -- who selects an object ---------------------------------------------------------------------------------------------
@@ -189,9 +216,13 @@ def selectable_sources(generation: Generation, namespace: str) -> Mapping[str, t
     }
 
 
-def selectable_targets(generation: Generation) -> tuple[Index, ...]:
-    """Those over interfaces and load balancers of the api-net cluster."""
-    return (_by_labels(lambda one: one.spec.network_ref.name),) if generation.rule_manager else ()
+def selectable_targets(generation: Generation) -> Mapping[str, tuple[Index, ...]]:
+    """Likewise over kinds of the api-net cluster."""
+    if not generation.rule_manager:
+        return defaultdict(tuple)
+    origins, in_network = Origins(generation, INTERFACE), _by_labels(lambda one: one.spec.network_ref.name)
+    holder = Index(HOLDER, lambda meta: [one for one in [origins.of(meta)] if one is not None], needs="meta")
+    return {"NetworkInterface": (in_network, holder), "LoadBalancer": (in_network,)}
 
 
 def _by_labels(place: Callable[[Any], Hashable]) -> Index:

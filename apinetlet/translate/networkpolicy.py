@@ -28,6 +28,15 @@ Find: TypeAlias = Callable[[str, LabelSelector], Iterable[str]]
 
 
 @frozen
+class Reachable:
+    """An interface of the data plane that traffic can reach."""
+
+    name: str
+    uid: str
+    ips: tuple[str, ...]
+
+
+@frozen
 class View:
     """One source NetworkPolicy beside what decides about its counterparts."""
 
@@ -70,7 +79,7 @@ def differences(view: View) -> tuple[str, ...]:
 
 
 def network_policy_rule(
-    view: View, network: apinet.Network, regulated: Iterable[apinet.NetworkInterface], owner: OwnerReference
+    view: View, network: apinet.Network, regulated: Iterable[Reachable], owner: OwnerReference
 ) -> dict[str, Any]:
     """The api-net NetworkPolicyRule for ``view``, which belongs to the policy ``owner``."""
     return body(
@@ -113,14 +122,13 @@ def _peers(peer: Peer, view: View) -> Iterator[dict[str, Any]]:
 # -- the rule ----------------------------------------------------------------------------------------------------------
 
 
-def _targets(regulated: Iterable[apinet.NetworkInterface]) -> list[dict[str, Any]]:
+def _targets(regulated: Iterable[Reachable]) -> list[dict[str, Any]]:
     found = {}
     for one in regulated:
-        meta = one.metadata
-        for text in one.spec.ips:
-            if (address := address_of(text or "")) is not None:
-                entry = {"ip": text, "targetRef": {"uid": meta.uid, "name": meta.name}}
-                found[address.version, int(address), meta.uid] = entry
+        for text in one.ips:
+            if (address := address_of(text)) is not None:
+                entry = {"ip": text, "targetRef": {"uid": one.uid, "name": one.name}}
+                found[address.version, int(address), one.uid] = entry
     return [found[key] for key in sorted(found)]
 
 
