@@ -245,7 +245,9 @@ async def place(
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(connect(source_plane.kubeconfig(), field_manager="people"))
         target = await stack.enter_async_context(connect(apinet_plane.kubeconfig(), field_manager="people"))
-        there = attrs.astuple(Kinds.of(generation), recurse=False)
+        served = Kinds.of(generation)
+        there = [one for one in attrs.astuple(served, recurse=False) if isinstance(one, Resource)]
+        there += attrs.astuple(served.policies, recurse=False) if served.policies is not None else ()
         for group in (generation.networking, generation.ipam):
             await install(source, crds(generation.name, group), [one.name for one in there])
         await install(target, crds(generation.name, generation.apinet), [one.name for one in there])
