@@ -1,0 +1,235 @@
+"""The installed daemon under just the rights that ``apinetlet rbac`` prints, on real API servers with RBAC on."""
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from attrs import define, frozen
+
+from apinetlet.api import IRONCORE
+from reconcile import Client, NotFound, Object, ObjectKey, Resource
+from reconcile.kube import MergePatch
+from reconcile.testing.envtest import ControlPlane
+from tests.real.daemon import Place, place
+from tests.real.waiting import until
+
+pytestmark = pytest.mark.real
+
+NETWORK = {"networkRef": {"name": "blue"}}
+PUBLIC = {"type": "Public", **NETWORK}
+PEER = {"ipBlock": {"cidr": "10.0.0.0/8"}}
+SPECS: Mapping[str, Mapping[str, Any]] = {
+    "networks": {},
+    "virtualips": {"type": "Public", "ipFamily": "IPv4"},
+    "loadbalancers": {**PUBLIC, "ipFamilies": ["IPv4"], "ports": [{"port": 80, "protocol": "TCP"}]},
+    "natgateways": {**PUBLIC, "ipFamily": "IPv4"},
+    "networkpolicies": {
+        **NETWORK,
+        "networkInterfaceSelector": {},
+        "ingress": [{"from": [PEER]}],
+        "policyTypes": ["Ingress"],
+    },
+    "networkinterfaces": {**NETWORK, "ips": [{"value": "10.0.0.1"}], "ipFamilies": ["IPv4"]},
+}
+"""What a user declares, in this order; every kind that is mapped is among them."""
+SPARE = {"networkpolicies/status", "events"}
+"""Nothing in this story needs them, or nothing waits for them."""
+
+
+@frozen
+class Right:
+    """One resource in one rule of a role."""
+
+    side: str
+    role: int
+    rule: int
+    resource: str
+
+
+@define(eq=False)
+class Bound:
+    """A place whose daemon is a user with the rights that were granted, and no others."""
+
+    world: Place
+    user: str
+    flags: tuple[str, ...]
+
+    def printed(self) -> Mapping[str, Any]:
+        """The manifests for the flags of this daemon."""
+        words = [f"--generation={self.world.generation.name}", f"--api-net-namespace={self.world.target}", *self.flags]
+        whom = [f"--subject=User:{self.user}", f"--api-net-subject=User:{self.user}", f"--role-name={self.user}"]
+        command: list[str | Path] = [Path(sys.executable).with_name("apinetlet"), "rbac", "-o=json", *words, *whom]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        found: Mapping[str, Any] = json.loads(done.stdout)
+        return found
+
+    async def grant(self, manifests: Mapping[str, Any]) -> None:
+        for side, client in self.sides:
+            for one in manifests[side]["items"]:
+                where = one["metadata"].get("namespace", "")
+                await client.apply(_of(one), one, field_manager=f"test-{self.user}-{where}")
+
+    async def revoke(self, manifests: Mapping[str, Any]) -> None:
+        for side, client in self.sides:
+            for one in manifests[side]["items"]:
+                with suppress(NotFound):
+                    where = one["metadata"].get("namespace", "")
+                    await client.delete(_of(one), ObjectKey(where, one["metadata"]["name"]))
+
+    @property
+    def sides(self) -> tuple[tuple[str, Client], tuple[str, Client]]:
+        return ("source", self.world.source), ("apinet", self.world.apinet)
+
+    def refused(self) -> set[str]:
+        """What the servers did not allow this user."""
+        planes = self.world.source_plane, self.world.apinet_plane
+        return {
+            f"{one.verb} {one.resource}{'/' + one.subresource if one.subresource else ''}"
+            for plane in planes
+            for one in plane.audit_events()
+            if one.user == self.user and one.code == 403
+        }
+
+    def start(self) -> Any:
+        source, apinet = (plane.kubeconfig(self.user) for plane in (self.world.source_plane, self.world.apinet_plane))
+        return self.world.start(*self.flags, source=source, apinet=apinet)
+
+    async def story(self, within: float) -> None:
+        """Everything is declared and mapped, and deleted and gone. Raises AssertionError when it is not."""
+        mapped = [one for one in SPECS if self._source(one) is not None]
+        for plural in mapped:
+            body = {"metadata": {"name": "blue"}, "spec": SPECS[plural]}
+            kind = self._source(plural)
+            assert kind is not None
+            await self.world.source.create(kind, body, namespace=self.world.home)
+        for plural in mapped:
+            await until(lambda plural=plural: self._is_held(plural), f"{plural} are mapped", within=within)  # type: ignore[misc]
+        for plural in reversed(mapped):
+            kind = self._source(plural)
+            assert kind is not None
+            await self.world.source.delete(kind, ObjectKey(self.world.home, "blue"))
+        for plural in mapped:
+            await until(lambda plural=plural: self._is_gone(plural), f"{plural} are gone", within=within)  # type: ignore[misc]
+
+    def _source(self, plural: str) -> Resource[Object] | None:
+        if plural == "networkpolicies" and self.world.generation is not IRONCORE:
+            return None
+        kinds = {"networkpolicies": "NetworkPolicy", "virtualips": "VirtualIP", "natgateways": "NATGateway"}
+        kinds |= {"loadbalancers": "LoadBalancer", "networks": "Network", "networkinterfaces": "NetworkInterface"}
+        return Resource.untyped(f"{self.world.generation.networking}/v1alpha1", kinds[plural], plural)
+
+    async def _read(self, plural: str) -> Object | None:
+        kind = self._source(plural)
+        assert kind is not None
+        try:
+            return await self.world.source.get(kind, ObjectKey(self.world.home, "blue"))
+        except NotFound:
+            return None
+
+    async def _is_held(self, plural: str) -> bool:
+        """It has our finalizer, and its counterpart, if one is made for it, is there."""
+        found = await self._read(plural)
+        if found is None or not found.metadata.finalizers:
+            return False
+        if plural == "networkinterfaces":
+            return True
+        there = {"virtualips": ("IP", "ips")}.get(plural)
+        kind, plural = there or (found.kind, plural)
+        target = Resource.untyped(f"{self.world.generation.apinet}/v1alpha1", kind, plural)
+        try:
+            await self.world.apinet.get(target, ObjectKey(self.world.target, found.metadata.uid))
+        except NotFound:
+            return False
+        return True
+
+    async def _is_gone(self, plural: str) -> bool:
+        return await self._read(plural) is None
+
+    async def clean(self) -> None:
+        """Nothing of the story is left."""
+        for plural in SPECS:
+            kind = self._source(plural)
+            if kind is None:
+                continue
+            with suppress(NotFound):
+                key = ObjectKey(self.world.home, "blue")
+                await self.world.source.delete(kind, key)
+                await self.world.source.patch(kind, key, MergePatch({"metadata": {"finalizers": None}}))
+
+
+def _of(manifest: Mapping[str, Any]) -> Resource[Object]:
+    kind = manifest["kind"]
+    return Resource.untyped(manifest["apiVersion"], kind, f"{kind.lower()}s", "namespace" in manifest["metadata"])
+
+
+@pytest.fixture
+async def bound(two_control_planes: tuple[ControlPlane, ControlPlane], tmp_path: Path) -> AsyncIterator[Bound]:
+    async with place(IRONCORE, two_control_planes, tmp_path) as world:
+        made = Bound(world, f"robot-{world.home}", ("--leader-elect", f"--leader-election-namespace={world.home}"))
+        try:
+            yield made
+        finally:
+            world.kill()
+            await made.clean()
+
+
+async def test_the_daemon_does_all_its_work_under_the_rights_that_are_printed_and_is_refused_nothing(
+    bound: Bound,
+) -> None:
+    manifests = bound.printed()
+    await bound.grant(manifests)
+    daemon = bound.start()
+    await daemon.ready()
+    await bound.story(30.0)
+    assert await daemon.stop() == 0
+    assert bound.refused() == set()
+    await bound.revoke(manifests)
+
+
+@pytest.mark.proof
+async def test_each_right_is_missed_when_it_is_taken_away(bound: Bound) -> None:
+    whole = bound.printed()
+    idle: list[str] = []
+    for right in rights(whole):
+        user = f"{bound.user}-{len(idle)}-{right.side}-{right.role}-{right.rule}-{right.resource.replace('/', '-')}"
+        one = Bound(bound.world, user, bound.flags)
+        manifests = without(one.printed(), right)
+        await one.grant(manifests)
+        daemon = one.start()
+        did_it = False
+        with anyio.move_on_after(15), suppress(AssertionError, Exception):
+            await daemon.ready()
+            await one.story(8.0)
+            did_it = True
+        daemon.process.kill()
+        if did_it and not one.refused():
+            idle.append(right.resource)
+        await one.clean()
+        await one.revoke(manifests)
+    assert set(idle) <= SPARE
+
+
+def rights(manifests: Mapping[str, Any]) -> Sequence[Right]:
+    return [
+        Right(side, place, number, resource)
+        for side, found in manifests.items()
+        for place, role in enumerate(found["items"])
+        for number, rule in enumerate(role.get("rules", ()))
+        for resource in rule["resources"]
+    ]
+
+
+def without(manifests: Mapping[str, Any], right: Right) -> Mapping[str, Any]:
+    """The same manifests, but for one resource of one rule."""
+    copy: dict[str, Any] = json.loads(json.dumps(manifests))
+    rules = copy[right.side]["items"][right.role]["rules"]
+    rules[right.rule]["resources"].remove(right.resource)
+    if not rules[right.rule]["resources"]:
+        del rules[right.rule]
+    return copy
