@@ -135,7 +135,7 @@ class Metered:
             try:
                 yield waits_for
                 step = partial(call.send, None)
-            except BaseException as error:  # noqa: BLE001 - it is the call's to handle
+            except BaseException as error:
                 step = partial(call.throw, error)
 
 
