@@ -87,6 +87,8 @@ def assemble(
     bridge.brake.released = lambda kind: controllers[kind].enqueue_all("the brake on cleaning up was released")
     former = {**made, kinds.apinet_network_interface: "NetworkInterface"}
     migration = [] if settings.skip_migrations else [Migration(apinet_cluster, generation, former)]
+    # of a policy nothing is reported but Events
+    reported = {} if kinds.policies is None else {kinds.policies.source: ("",)}
     daemon = Manager(
         [source_cluster, apinet_cluster],
         list(controllers.values()),
@@ -94,8 +96,8 @@ def assemble(
         leader_services=[*migration, events],
         election=election,
         writes=[
-            *(Writes(SOURCE, one, ("patch",), ("", "status")) for one in mapped),
-            Writes(SOURCE, EVENT, ("create", "patch")),
+            *(Writes(SOURCE, one, ("patch",), reported.get(one, ("", "status"))) for one in mapped),
+            Writes(SOURCE, EVENT, ("create", "patch"), namespaces=(settings.namespace,) if settings.namespace else ()),
             *(Writes(APINET, one, ("apply", "delete")) for one in made),
             Writes(APINET, kinds.apinet_network_interface, ("patch",)),
         ],

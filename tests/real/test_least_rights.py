@@ -38,8 +38,8 @@ SPECS: Mapping[str, Mapping[str, Any]] = {
     "networkinterfaces": {**NETWORK, "ips": [{"value": "10.0.0.1"}], "ipFamilies": ["IPv4"]},
 }
 """What a user declares, in this order; every kind that is mapped is among them."""
-SPARE = {"networkpolicies/status", "events"}
-"""Nothing in this story needs them, or nothing waits for them."""
+SPARE = {"events"}
+"""Nobody waits for an Event, and this story has none."""
 
 
 @frozen
