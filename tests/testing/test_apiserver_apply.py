@@ -320,3 +320,12 @@ async def test_nulls_of_a_configuration_are_values_of_their_own(api: Api) -> Non
     nulled = await applied(api, "a", {"maybe": None}, "me")
     assert nulled["spec"]["maybe"] is None
     assert nulled.owners == {"me": {"f:spec": {"f:maybe": {}}}}
+
+
+@pytest.mark.parametrize("fields", [[], "x", 1, {"f:data": []}, {"f:data": {"f:a": "x"}}, {"v:{": {}}, {"k:[]": {}}])
+async def test_owners_that_cannot_be_read_are_those_that_were(api: Api, fields: Any) -> None:
+    entry = {"manager": "m", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}
+    made = await api.map("a", {"x": "y"}, managedFields=[entry])
+    assert list(made.owners.values()) == [{"f:data": {".": {}, "f:x": {}}}]
+    again = await api.merge(f"{api.maps}/a", {"metadata": {"managedFields": [entry]}})
+    assert again.owners == made.owners

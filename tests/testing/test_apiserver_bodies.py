@@ -92,6 +92,14 @@ async def test_yaml_that_refers_to_nothing_or_to_itself_is_refused(api: Api, bod
     assert f"yaml: {why}" in reply["message"]
 
 
+@pytest.mark.parametrize("number", [b"9" * 50, b"9" * 10_000, b"-9223372036854775809", b"0x" + b"f" * 17])
+async def test_a_number_of_more_than_64_bits_is_none_for_a_field(api: Api, number: bytes) -> None:
+    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, generation: " + number + b"}"
+    reply = await api.send("POST", api.maps, body, media="application/yaml")
+    assert reply.code == 400
+    assert "Go struct field ObjectMeta.metadata.generation of type int64" in reply["message"]
+
+
 async def test_metadata_alone_is_answered_when_asked_so(api: Api) -> None:
     made = await api.thing("a", {"text": "x"}, labels={"x": "y"})
     one = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"

@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import orjson
 import pytest
 
 from reconcile.testing.apiserver import ApiServer
@@ -89,3 +90,12 @@ async def test_a_body_that_is_nested_deeper_than_anybody_needs_is_a_bad_request(
     body = b'{"metadata":{"name":"a"},"revision":1,"data":' + deep + b"}"
     refused = await api.post(f"/apis/apps/v1/namespaces/{api.namespace}/controllerrevisions", body)
     assert refused.code == 400
+
+
+async def test_a_patch_that_puts_something_deep_into_something_deep_is_refused(api: Api) -> None:
+    deep = orjson.loads(b'{"a":' * 100 + b"1" + b"}" * 100)
+    path = f"/apis/apps/v1/namespaces/{api.namespace}/controllerrevisions"
+    await api.made(path, {"metadata": {"name": "a"}, "revision": 1, "data": deep})
+    reply = await api.patch(f"{path}/a", [{"op": "add", "path": "/data" + "/a" * 99 + "/b", "value": deep}])
+    assert reply.code == 422
+    assert (await api.get(f"{path}/a"))["data"] == deep

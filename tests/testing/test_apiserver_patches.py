@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.testing.callers import MODIFIED, Api, a_map
+from tests.testing.callers import GROUP, MODIFIED, Api, a_map
+
+CHECK = {"apiVersion": f"{GROUP}/v1", "kind": "Check", "metadata": {"name": "a"}}
 
 
 def spec_of(*names: str) -> dict[str, Any]:
@@ -53,6 +55,15 @@ async def test_a_patch_must_leave_an_object_of_its_kind(api: Api) -> None:
     assert (await api.merge(f"{api.maps}/a", {"metadata": {"name": "b"}})).code == 400
     assert (await api.merge(f"{api.maps}/a", [1])).code == 400
     assert (await api.get(f"{api.maps}/a"))["data"] == {"x": "1"}
+
+
+async def test_a_merge_patch_also_takes_nulls_out_of_objects_in_lists(api: Api) -> None:
+    path = f"/apis/{GROUP}/v1/namespaces/{api.namespace}/checks"
+    await api.made(path, {**CHECK, "spec": {"any": {"list": [1], "map": {"x": 1}}}})
+    items = [{"a": None, "b": [{"c": None}, None]}]
+    changed = await api.merge(f"{path}/a", {"spec": {"any": {"list": items, "new": items, "map": items}}})
+    # but a list in the place of a map is taken as it is
+    assert changed["spec"]["any"] == {"list": [{"b": [{}, None]}], "new": [{"b": [{}, None]}], "map": items}
 
 
 # -- JSON patch ----------------------------------------------------------------------------------------------------
@@ -176,3 +187,10 @@ async def test_a_body_of_a_map_that_is_patched_keeps_its_name(api: Api) -> None:
     reply = await api.put(f"{api.maps}/a", {**a_map("a"), "metadata": {}})
     text = "the name of the object (a based on URL) was undeterminable: name must be provided"
     assert reply.says == (400, "BadRequest", text)
+
+
+async def test_a_patch_that_copies_its_own_copies_is_stopped(api: Api) -> None:
+    await api.thing("a", {"text": "x" * 1000})
+    again = [{"op": "copy", "from": "/metadata", "path": f"/metadata/c{number}"} for number in range(100)]
+    reply = await api.patch(f"{api.things}/a", again)
+    assert reply.says == (422, "Invalid", "the server rejected our request due to an error in our request")

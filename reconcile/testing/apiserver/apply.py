@@ -184,7 +184,7 @@ def track(writer: Writer, live: Document | None, new: Document) -> Document:
     if writer.subresource or of_new is of_live:
         managers = _decoded_or_none(of_live)
     elif not managing.is_reset(of_new):
-        managers = _decoded_or_none(of_new) or _decoded_or_none(of_live)
+        managers = _told_or_none(of_new) or _decoded_or_none(of_live)
     if managers or live is None:
         bare = _with_entries(new, None)
         try:
@@ -206,6 +206,13 @@ def _reconciled(writer: Writer, document: Document, managers: Managers) -> Manag
             fields = walks.reconciled(found[0], owned.fields)
             result[manager] = owned if fields is owned.fields else owned._replace(fields=fields)
     return result
+
+
+def _told_or_none(entries: Any) -> Managers:
+    try:
+        return managing.told(entries)
+    except BadEntry:
+        return {}
 
 
 def _decoded_or_none(entries: Any) -> Managers:

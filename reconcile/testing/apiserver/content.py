@@ -201,7 +201,9 @@ def parse(raw: bytes, *, yaml: bool = False) -> Any:
         if readable != raw:
             return parse(readable, yaml=yaml)
         if not yaml:
-            raise bad_request(json_error(raw) or str(error)) from error
+            # the library has a limit of its own, beyond ours
+            why = json_error(raw) or (_TOO_DEEP if "depth" in error.msg else error.msg)
+            raise bad_request(why) from error
     try:
         value = goyaml.load(raw)[0]
     except goyaml.BadYaml as error:

@@ -15,6 +15,8 @@ from reconcile.testing.apiserver.settings import DEPTH_LIMIT
 _PLAIN: Final = "!plain"
 _TOO_DEEP: Final = f"yaml: exceeded max depth of {DEPTH_LIMIT}"
 _FORMS: Final = {"Alias": "alias", "Scalar": "scalar", "SequenceStart": "sequence", "MappingStart": "mapping"}
+_LONGEST: Final = 66
+"""Characters of a number of 64 bits."""
 _FEW: Final = 400_000
 _MANY: Final = 4_000_000
 _TRUE: Final = frozenset({"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})
@@ -190,18 +192,20 @@ def plain(text: str) -> Any:
     if text in _INFINITE or text in (".nan", ".NaN", ".NAN"):
         return _INFINITE.get(text, math.nan)
     digits = text.replace("_", "")
-    if (found := _INTEGER.fullmatch(digits)) is not None:
-        return _integer(found[1], found[2])
-    if _FLOAT.fullmatch(digits) is not None:
-        number = float(digits)
-        return int(number) if number.is_integer() and abs(number) < 2**53 else number
+    if (found := _INTEGER.fullmatch(digits)) is not None and (number := _integer(found[1], found[2])) is not None:
+        return number
+    if _FLOAT.fullmatch(digits) is not None and math.isfinite(measure := float(digits)):
+        return int(measure) if measure.is_integer() and abs(measure) < 2**53 else measure
     return text
 
 
-def _integer(sign: str, digits: str) -> int:
+def _integer(sign: str, digits: str) -> int | None:
+    """A number of at most 64 bits."""
+    if len(digits) > _LONGEST:
+        return None
     base = {"0b": 2, "0o": 8, "0x": 16}.get(digits[:2], 8 if digits[0] == "0" else 10)
     number = int(digits[2:] if digits[1:2] in ("b", "o", "x") else digits, base)
-    return -number if sign == "-" else number
+    return (-number if sign == "-" else number) if number < (2**63 if sign == "-" else 2**64) else None
 
 
 def _typed(kind: str, text: str) -> Any:

@@ -97,6 +97,40 @@ def decode(entries: Iterable[Mapping[str, Any]] | None) -> dict[Manager, Owned]:
     return managers
 
 
+def told(entries: Iterable[Mapping[str, Any]] | None) -> dict[Manager, Owned]:
+    """Read what a client says of managers: what is in there may be anything.
+
+    Raises:
+        BadEntry: an entry breaks the form.
+    """
+    for index, entry in enumerate(entries or ()):
+        fields = entry.get("fieldsV1")
+        if fields is not None and not _is_set(fields):
+            raise BadEntry(f"fieldsV1 of managed fields entry {index} is no set of fields")
+    return decode(entries)
+
+
+def _is_set(fields: Any) -> bool:
+    if not isinstance(fields, dict):
+        return False
+    return all(
+        _is_element(element) and _is_set(below)
+        for element, below in fields.items()
+        if element[:2] in _FORMS and element != fieldsets.SELF
+    )
+
+
+def _is_element(element: str) -> bool:
+    form, value = element[:2], element[2:]
+    if form == "f:":
+        return True
+    try:
+        meant = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return False
+    return form == "v:" or (isinstance(meant, dict) if form == "k:" else type(meant) is int)
+
+
 def _known(fields: FieldSet) -> FieldSet:
     """Without elements of a form that nobody knows yet: those are passed over."""
     for element in fields:

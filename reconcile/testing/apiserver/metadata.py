@@ -8,6 +8,8 @@ texts: apiserver, ``registry/rest``, and apimachinery, ``api/validation/objectme
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import orjson
+
 from reconcile.testing.apiserver import names
 from reconcile.testing.apiserver.content import misfit
 from reconcile.testing.apiserver.failure import (
@@ -65,16 +67,17 @@ def wipe(document: Document) -> None:
 def same_owners(document: Document) -> list[str]:
     """Let each owner be named once, and answer what is to be said of it."""
     owners = of(document).get("ownerReferences") or []
-    kept: list[Document] = []
+    kept: dict[bytes, Document] = {}
     again: list[str] = []
     for owner in owners:
-        if owner in kept:
+        seen = orjson.dumps(owner, option=orjson.OPT_SORT_KEYS)
+        if seen in kept:
             again.append(str(owner.get("uid", "")))
         else:
-            kept.append(owner)
+            kept[seen] = owner
     if not again:
         return []
-    of(document)["ownerReferences"] = kept
+    of(document)["ownerReferences"] = list(kept.values())
     uids = ", ".join(dict.fromkeys(again))
     return [
         (

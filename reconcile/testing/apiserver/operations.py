@@ -13,6 +13,9 @@ import orjson
 from reconcile.testing.apiserver.schema import MISSING
 from reconcile.testing.apiserver.walks import equal
 
+COPY_LIMIT: Final = 3 * 1024 * 1024
+"""Bytes that the copies of one patch may add: each may copy what the one before it has made."""
+
 
 class CannotApply(ValueError):
     """An operation that does not fit the document, or is none."""
@@ -24,9 +27,16 @@ def patched(document: Any, operations: Iterable[Mapping[str, Any]]) -> Any:
     Raises:
         CannotApply: one of them cannot be done.
     """
-    result = orjson.loads(orjson.dumps(document))
-    for operation in operations:
-        result = _done(result, operation)
+    result, room = orjson.loads(orjson.dumps(document)), COPY_LIMIT
+    try:
+        for operation in operations:
+            if operation.get("op") == "copy":
+                room -= len(orjson.dumps(_copied(result, operation)))
+                if room < 0:
+                    raise CannotApply("copies too much")
+            result = _done(result, operation)
+    except (RecursionError, orjson.JSONEncodeError) as error:
+        raise CannotApply("nested too deep") from error
     return result
 
 
@@ -48,8 +58,7 @@ def _done(document: Any, operation: Mapping[str, Any]) -> Any:
             _remove(document, _from(operation))
             _add(document, path, moved)
         case "copy":
-            copied = _find(document, _from(operation))
-            _add(document, path, copy.deepcopy(None if copied is MISSING else copied))
+            _add(document, path, copy.deepcopy(_copied(document, operation)))
         case "test":
             found = _find(document, path)
             if not equal(None if found is MISSING else found, operation.get("value")):
@@ -70,6 +79,11 @@ def _whole(document: Any, name: str, operation: Mapping[str, Any]) -> Any:
 
 def _value(operation: Mapping[str, Any]) -> Any:
     return copy.deepcopy(operation.get("value"))
+
+
+def _copied(document: Any, operation: Mapping[str, Any]) -> Any:
+    found = _find(document, _from(operation))
+    return None if found is MISSING else found
 
 
 def _from(operation: Mapping[str, Any]) -> str:

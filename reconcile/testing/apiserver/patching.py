@@ -49,7 +49,22 @@ def merge_patch(live: Document, raw: bytes) -> Document:
         raise bad_request("Invalid JSON Patch")
     if not isinstance(patch, dict):
         raise bad_request(f"error decoding patch: {content.misfit(patch, 'map[string]interface {}')}")
-    return apply_merge(live, patch)
+    return apply_merge(live, _lists_without_nulls(patch, live) if b"null" in raw else patch)
+
+
+def _lists_without_nulls(patch: Any, live: Any) -> Any:
+    """A patch whose lists hold objects without nulls: the real server's library takes them away there, too, but not
+    from a list that comes in the place of a map."""
+    if isinstance(patch, dict):
+        before = live if isinstance(live, dict) else {}
+        return {name: _lists_without_nulls(one, before.get(name)) for name, one in patch.items()}
+    return _without_nulls(patch) if isinstance(patch, list) and not isinstance(live, dict) else patch
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def json_patch(live: Document, raw: bytes) -> Document:
@@ -70,7 +85,8 @@ def json_patch(live: Document, raw: bytes) -> Document:
         result = operations.patched(live, steps)
     except operations.CannotApply as error:
         raise _cannot_apply() from error
-    if not isinstance(result, dict):
+    # a patch may put something deep into something deep
+    if not isinstance(result, dict) or content.too_deep(result):
         raise _cannot_apply()
     return result
 
