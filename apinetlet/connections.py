@@ -20,7 +20,7 @@ from apinetlet.settings import Settings
 from reconcile import Client, Manager, connect
 from reconcile.core.clock import utc
 from reconcile.core.service import Service
-from reconcile.kube import login
+from reconcile.kube import egress, login
 from reconcile.kube.certificates.requests import Wanted
 from reconcile.kube.certificates.rotation import Rotation
 from reconcile.kube.certificates.stores import FileStore, SecretStore, Store
@@ -129,10 +129,7 @@ async def _connection(
     side: Side, settings: Settings, host: Client | None, environment: Mapping[str, str]
 ) -> Connection:
     limits = ClientSettings(call_timeout=settings.request_timeout, qps=side.qps, burst=side.burst)
-    transport = TransportSettings()
-    if side.egress:
-        problem = f"--{side.prefix}egress-selector-config is not supported yet"
-        raise LoginError(problem, remedy="reach the server directly")
+    transport = TransportSettings(tunnel=egress.load(Path(side.egress)) if side.egress else None)
     if side.mode is Mode.PLAIN:
         if host is not None and side.secret_name:
             credentials: Credentials = await KeptCredentials.load(_store(side, host, environment))

@@ -25,6 +25,7 @@ from reconcile.kube.credentials import Credentials, Grant
 from reconcile.kube.errors import BadAnswer, ConnectionFailed
 from reconcile.kube.proxies import proxy_for
 from reconcile.kube.request import HttpRequest, HttpResponse, Query, parse
+from reconcile.kube.tunnel import Tunnel
 
 Guard: TypeAlias = Callable[[], None]
 """Called right before the first byte of a request leaves; may raise, and then nothing is sent."""
@@ -94,6 +95,8 @@ class TransportSettings:
     user_agent: str = "reconcile"
     proxy: str | None = None
     """None: the kubeconfig's, else the environment's, resolved once. "": none."""
+    tunnel: Tunnel | None = None
+    """The way that every connection takes, whatever ``proxy`` says. Needs the extra ``fast``."""
 
 
 class Engine(Protocol):
@@ -164,6 +167,8 @@ class HttpTransport:
         if proxy is None:
             proxy = access.proxy_url or proxy_for(access.server, self.environment)
         chosen = settings.implementation
+        if settings.tunnel is not None:
+            proxy, chosen = "", "wire"
         if chosen == "auto":
             chosen = "wire" if not proxy and find_spec("httptools") is not None else "aiohttp"
         if chosen == "wire":
@@ -220,6 +225,8 @@ def too_large(request: HttpRequest, limit_bytes: int) -> BadAnswer:
 
 def watch_over(connection: socket.socket | Any, settings: TransportSettings) -> None:
     """Make the kernel notice a peer that is gone without a word: by probes, and by data nobody acknowledges."""
+    if connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return  # a peer on this machine does not go without a word
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     interval, limit = round(settings.probe_interval), round(settings.silence_limit)
     for name, value in (

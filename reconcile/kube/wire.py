@@ -120,7 +120,8 @@ class WireEngine:
         tls = grant.tls if self._server.startswith("https:") else None
         try:
             async with asyncio.timeout_at(limit):
-                transport, connection = await loop.create_connection(
+                tunnel = self._settings.tunnel
+                transport, connection = await (loop.create_connection if tunnel is None else tunnel.connect)(
                     lambda: Connection(self._server, self._settings, tls, self._all),
                     *self._address,
                     ssl=tls,

@@ -277,3 +277,22 @@ async def test_nothing_that_is_logged_at_start_has_a_key_in_it(
     assert "new certificate in use" in shown
     assert "BEGIN" not in shown
     assert "bootstrap-token" not in shown
+
+
+async def test_an_egress_selector_is_the_way_of_its_own_side_only(tmp_path: Path) -> None:
+    flag, file = kubeconfig(tmp_path / "flag"), tmp_path / "egress"
+    connection = "{proxyProtocol: HTTPConnect, transport: {uds: {udsName: /run/proxy}}}"
+    text = (
+        "apiVersion: apiserver.k8s.io/v1beta1\nkind: EgressSelectorConfiguration\n"
+        f"egressSelections: [{{name: controlplane, connection: {connection}}}]\n"
+    )
+    file.write_text(text)
+    plain = (f"--kubeconfig={flag}", f"--api-net-kubeconfig={flag}")
+    async with connections(settings(*plain, f"--api-net-egress-selector-config={file}")) as both:
+        assert both.source.transport.tunnel is None
+        assert str(both.apinet.transport.tunnel) == "/run/proxy"
+    file.write_text(text.replace("HTTPConnect", "GRPC"))
+    with pytest.raises(LoginError, match="GRPC is not supported") as caught:
+        async with connections(settings(*plain, f"--egress-selector-config={file}")):
+            pass
+    assert str(file) in str(caught.value)
