@@ -21,6 +21,7 @@ from apinetlet.tools.sides import Sides, sides
 from reconcile import Controller, KubeError, ObjectKey, ObjectMeta, Request, Resource, Seconds
 from reconcile.cache.entry import Entry
 from reconcile.controller.handler import enqueue_self
+from reconcile.kube.errors import Forbidden
 from reconcile.kube.kinds import EVENT
 
 USAGE = """\
@@ -189,6 +190,8 @@ async def _events(both: Sides, source: Seen | None) -> tuple[list[Mapping[str, A
     fields = f"involvedObject.uid={source.meta.uid}"
     try:
         found = await both.source.list(EVENT, namespace=source.meta.namespace, fields=fields)
+    except Forbidden:
+        return [], f"Events cannot be read: no right to list events in namespace {source.meta.namespace}"
     except KubeError as error:
         return [], f"Events cannot be read: {error}"
     documents = [orjson.loads(one.metadata.raw) for one in found.items]
@@ -231,7 +234,7 @@ def answer(story: Story) -> Answer:
     """The story as tables."""
     waiting, changes = waits(story), story.next.changes
     seen = [one for one in (story.source, *story.targets) if one is not None]
-    verdict = "waits" if waiting else "would be changed" if changes else "mapped: nothing to do"
+    verdict = "waits" if waiting else "would be changed" if changes else "mapped"
     facts = {
         "kind": story.kind,
         "namespace": story.key.namespace,

@@ -24,6 +24,7 @@ from reconcile.core.clock import utc
 from reconcile.kube import tls
 from reconcile.kube.access import ClusterAccess
 from reconcile.kube.discovery import Discovery
+from reconcile.kube.errors import Forbidden
 from reconcile.kube.kinds import LEASE, NAMESPACE
 from reconcile.kube.request import HttpRequest
 from reconcile.kube.times import parse_time
@@ -84,6 +85,8 @@ async def lease_of(client: Client, key: ObjectKey) -> LeaseFacts:
         lease = await client.get(LEASE, key)
     except NotFound:
         return LeaseFacts(name)
+    except Forbidden:
+        return LeaseFacts(name, error=f"no right to get leases.coordination.k8s.io in namespace {key.namespace}")
     except KubeError as error:
         return LeaseFacts(name, error=str(error))
     holder, renewed = lease.at("spec", "holderIdentity") or "", lease.at("spec", "renewTime")
