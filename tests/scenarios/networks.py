@@ -37,7 +37,7 @@ def _kinds(generation: Generation, highest_id: int) -> tuple[tuple[Kind, ...], t
     return source_kinds(generation), server.kinds(generation, rng, server.Supply(highest_id=highest_id)), rng
 
 
-def a_world(generation: Generation, *, highest_id: int = 16_777_215, watch_filter: str = "") -> World:
+def a_world(generation: Generation, *, highest_id: int = 16_777_215, **settings: Any) -> World:
     """Two servers, and apinetlet between them."""
     sources, targets, rng = _kinds(generation, highest_id)
     rng.seed(0)
@@ -46,7 +46,7 @@ def a_world(generation: Generation, *, highest_id: int = 16_777_215, watch_filte
             SOURCE: ApiServer(sources, rng=random.Random("source")),
             APINET: ApiServer(targets, rng=random.Random("apinet")),
         },
-        apinetlet(generation, Settings(api_net_namespace=TARGET, watch_filter=watch_filter)),
+        apinetlet(generation, Settings(api_net_namespace=TARGET, **settings)),
         always=functools.partial(never_gone_before_its_counterpart, Kinds.of(generation)),
         allocated=(Allocated(Kinds.of(generation).apinet_network.name, ("spec", "id")),),
     )
