@@ -19,7 +19,7 @@ import anyio.to_thread
 import attrs
 import httptools
 
-from reconcile.core.clock import Seconds, now
+from reconcile.core.clock import Clock, Seconds, now
 from reconcile.kube.errors import ConnectionFailed
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.testing.apiserver import messages
@@ -72,6 +72,7 @@ class House(Protocol):
 
     settings: HttpSettings
     connections: "set[Connection]"
+    clock: Clock
 
     async def reply(self, request: HttpRequest, peer: Peer) -> Reply: ...
     def admit(self, connection: "Connection") -> bool: ...
@@ -183,7 +184,7 @@ class Connection(asyncio.Protocol):
         self._target, self._headers, self._head_size = b"", {}, 0
         self._body, self._body_size = [], 0
         if not self._waiting and self.stream is None:
-            self.deadline = now() + self._house.settings.request_seconds
+            self.deadline = self._house.clock.now() + self._house.settings.request_seconds
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -276,7 +277,7 @@ class Connection(asyncio.Protocol):
             if reply.done is not None:
                 reply.done()
         if not self._waiting:
-            self.deadline = now() + self._house.settings.idle_seconds
+            self.deadline = self._house.clock.now() + self._house.settings.idle_seconds
 
     async def _send(self, request: HttpRequest, response: HttpResponse, *, close: bool) -> None:
         body, headers = response.body, response.headers

@@ -12,7 +12,6 @@ import os
 import random
 import socket
 import ssl
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -21,7 +20,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from reconcile.core.clock import Seconds, now, utc
+from reconcile.core.clock import Clock, Seconds, now, utc
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.testing.apiserver.admission import ADMIN, User
 from reconcile.testing.apiserver.auditing import COMPLETE, STARTED, Asked, AuditLog
@@ -73,6 +72,7 @@ class Endpoint:
     port: int = 0
     audit_log: AuditLog | None = None
     connections: set[Connection] = attrs.field(factory=set, init=False)
+    clock: Clock = attrs.field(factory=Clock, init=False)
     _tasks: TaskGroup = attrs.field(init=False)
     _listener: asyncio.Server | None = attrs.field(default=None, init=False)
     _ids: random.Random = attrs.field(factory=lambda: random.Random(os.urandom(16)), init=False)
@@ -99,7 +99,7 @@ class Endpoint:
 
     async def reply(self, request: HttpRequest, peer: Peer) -> Reply:
         """Answer a request."""
-        audit_id = str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+        audit_id = self._new_id()
         received = utc() if self.audit_log is not None else None
         user = NOBODY
         try:
@@ -119,6 +119,11 @@ class Endpoint:
                 done = lambda: log.write(asked, COMPLETE, response, utc())  # noqa: E731 - told once, at the end
         return Reply(sent, reply.stream, done, reply.reset_after)
 
+    def _new_id(self) -> str:
+        """A random UUID, by which answer and audit log name a request."""
+        text = f"{self._ids.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
     async def _answered(self, request: HttpRequest, user: User) -> Reply:
         if self.server.faults is not None:
             from reconcile.testing.apiserver import disturbing
@@ -129,7 +134,7 @@ class Endpoint:
 
     def date(self) -> str:
         """Now, as HTTP has it."""
-        second = int(now())
+        second = int(self.clock.now())
         if self._date[0] != second:
             self._date = second, utc().strftime("%a, %d %b %Y %H:%M:%S GMT")
         return self._date[1]
