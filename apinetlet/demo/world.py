@@ -24,8 +24,6 @@ from reconcile.testing.apiserver import Settings as ServerSettings
 TARGET_NAMESPACE = "apinet"
 DAEMON = "apinetlet"
 """The user agent of the daemon's clients, by which its writes are counted."""
-_AUDIT = 200_000
-"""So many requests of each server can be counted."""
 
 
 @define
@@ -41,6 +39,8 @@ class World:
     """Whether either cluster deletes what has lost its owners."""
     shared: bool = False
     """Whether one server is both clusters."""
+    audit: int = 200_000
+    """So many requests of each server can be counted."""
     source: ApiServer = field(init=False)
     apinet: ApiServer = field(init=False)
     kinds: Kinds = field(init=False)
@@ -53,7 +53,7 @@ class World:
     def __attrs_post_init__(self) -> None:
         self.kinds = Kinds.of(self.generation)
         # two servers draw from two streams, so that no uid of one is a uid of the other
-        settings = ServerSettings(garbage_collection=self.garbage_collection, audit=_AUDIT)
+        settings = ServerSettings(garbage_collection=self.garbage_collection, audit=self.audit)
         rng = random.Random(f"apinet {self.seed}")
         sources = source_kinds(self.generation)
         targets = apinet.kinds(self.generation, rng, Supply(highest_id=self.highest_id, prefixes=self.prefixes))

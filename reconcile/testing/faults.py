@@ -118,7 +118,8 @@ class Faults:
             if not rule.concerns(verb, plural, moment) or (rule.times is not None and self._used[rule] >= rule.times):
                 continue
             if self.rng.random() < rule.probability:
-                self._used[rule] += 1
+                if rule.times is not None:
+                    self._used[rule] += 1
                 faults.append(rule.fault)
                 self.struck[name_of(rule.fault)] += 1
                 if isinstance(rule.fault, OF_SERVERS):
