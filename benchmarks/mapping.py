@@ -1,44 +1,35 @@
 """What apinetlet costs as a whole: a world of all five kinds, on two embedded servers in this process.
 
-``python -m benchmarks.mapping`` makes the world, lets 300 interfaces change at once, restarts the daemon, takes all of
-it away, and maps worlds of two sizes to see whether an object of a large one costs more. Servers, actors and daemon
-share one core, so the times are those of all of them. ``--memory`` serves a world of 40,000 objects in another process
-and tells what the installed daemon needs to hold it.
+``python -m benchmarks.mapping`` makes the world, lets 300 interfaces change at once, restarts the daemon and takes all
+of it away. Servers, actors and daemon share one core, so the times are those of all of them; ``apart.py`` measures the
+daemon by itself.
 """
 
 import argparse
-import os
-import re
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 from attrs import frozen
 
 from apinetlet.api import IRONCORE
 from apinetlet.assembly import assemble
-from apinetlet.demo.ports import served
 from apinetlet.demo.story import all_agree, attach, nothing_left
 from apinetlet.demo.table import MAPPED
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.settings import Settings
-from reconcile import Manager, NotFound, ObjectKey, Seconds
+from reconcile import Manager, ObjectKey, Seconds
 from reconcile.kube import MergePatch
 
-LOOK: Seconds = 0.1
+LOOK: Seconds = 0.05
 """Between two looks at a world that is to come to a state."""
-PATIENCE: Seconds = 600.0
+PATIENCE: Seconds = 3600.0
 QUIET: Seconds = 0.5
 """A daemon that has nothing to do for so long is idle."""
 WIDE = ("10.0.0.0/8",)
 """The public addresses: enough for all."""
-SERVED = 43210
-"""The port of the source server for ``--memory``; the other one has the next."""
 
 
 @frozen
@@ -59,24 +50,36 @@ async def a_daemon(world: World) -> AsyncIterator[Manager]:
         yield daemon
 
 
-async def until(world: World, goal: Callable[[World], bool]) -> Seconds:
-    """How long it takes until the world is so. Looks only when nobody writes, for to look at all of it takes long."""
-    began, seen = time.perf_counter(), -1
+@frozen
+class Spent:
+    """What it took until the world was so."""
+
+    seconds: Seconds
+    looking: Seconds
+    """CPU time of that for the looks themselves."""
+
+
+async def until(world: World, goal: Callable[[World], bool]) -> Spent:
+    """Wait until the world is so. Looks only when nobody writes, for to look at all of it takes long."""
+    began, seen, looking = time.perf_counter(), -1, 0.0
     with anyio.fail_after(PATIENCE):
-        while seen < (seen := len(world.source.audit) + len(world.apinet.audit)) or not goal(world):
+        while True:
+            if seen == (seen := len(world.source.audit) + len(world.apinet.audit)):
+                looked = time.process_time()
+                is_so = goal(world)
+                looking += time.process_time() - looked
+                if is_so:
+                    return Spent(time.perf_counter() - began, looking)
             await anyio.sleep(LOOK)
-    return time.perf_counter() - began
 
 
-async def idle(daemon: Manager) -> Seconds:
-    """How long it takes until nothing is in work and nothing waits."""
-    began = last = time.perf_counter()
+async def idle(daemon: Manager) -> None:
+    """Wait until nothing is in work and nothing waits, for ``QUIET``."""
+    last = time.perf_counter()
     while time.perf_counter() - last < QUIET:
-        seen = [controller.snapshot() for controller in daemon.controllers]
-        if any(one.running or any(key.waiting_since is not None for key in one.queue.keys) for one in seen):
+        if any(len(one.queue) or one.workers.calls() for one in daemon.controllers):
             last = time.perf_counter()
-        await anyio.sleep(0.01)
-    return last - began
+        await anyio.sleep(LOOK)
 
 
 async def declare(world: World, networks: int, vips: int, balancers: int, gateways: int, nics: int) -> None:
@@ -103,8 +106,10 @@ async def whole_world(networks: int, vips: int, balancers: int, gateways: int, n
             began, cpu = time.perf_counter(), time.process_time()
             await declare(world, networks, vips, balancers, gateways, nics)
             await until(world, all_agree)
-            seconds, spent = time.perf_counter() - began, time.process_time() - cpu
-            yield Figure(f"{count} objects of all kinds, until all agree", f"{seconds:.1f} s, {spent:.1f} s CPU", "8 s")
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+            yield Figure(f"{count} objects of all kinds, until all agree", f"{seconds:.1f} s, {cpu:.1f} s CPU", "8 s")
+            requests = (len(world.source.audit) + len(world.apinet.audit)) / count
+            yield Figure("requests for each of them, whoever sent them", f"{requests:.2f}")
             yield Figure("writes for each of them", f"{world.writes / count:.2f}", "3 to 5")
         async with a_daemon(world) as daemon:
             await idle(daemon)
@@ -119,10 +124,11 @@ async def whole_world(networks: int, vips: int, balancers: int, gateways: int, n
             yield Figure("writes of the restart", str(world.writes - before), "0")
         async with a_daemon(world), world.staff(pace=0.0):
             await until(world, all_agree)  # the nodes set right what the burst did
-            before, began = world.writes, time.perf_counter()
+            before, began, cpu = world.writes, time.perf_counter(), time.process_time()
             await delete_at_once(world)
             await until(world, nothing_left)
-            yield Figure("everything deleted, until gone", f"{time.perf_counter() - began:.1f} s", "6 s")
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+            yield Figure("everything deleted, until gone", f"{seconds:.1f} s, {cpu:.1f} s CPU", "6 s")
             yield Figure("writes for each of them", f"{(world.writes - before) / count:.2f}", "2.4")
 
 
@@ -131,12 +137,12 @@ async def delete_at_once(world: World) -> None:
 
     async def delete(plural: str) -> None:
         for name in world.declared(plural):
-            with suppress(NotFound):  # the prefix of an interface goes with it
-                await world.delete(plural, name)
+            await world.delete(plural, name)
 
     async with anyio.create_task_group() as users:
-        for plural in (*MAPPED, "prefixes"):
+        for plural in MAPPED:
             users.start_soon(delete, plural)
+        await world.delete("prefixes", "pool")
 
 
 async def burst(world: World) -> Seconds:
@@ -154,87 +160,16 @@ async def burst(world: World) -> Seconds:
     return time.perf_counter() - began
 
 
-async def growth(sizes: Iterable[int]) -> AsyncIterator[Figure]:
-    """CPU of an object, by how many there are."""
-    each: list[float] = []
-    for size in sizes:
-        fifth = size // 5
-        async with World(IRONCORE, prefixes=WIDE) as world, a_daemon(world) as daemon, world.staff(pace=0.0):
-            began = time.process_time()
-            await declare(world, fifth, fifth, fifth, fifth, fifth)
-            await idle(daemon)
-            spent = time.process_time() - began
-            while not all_agree(world):
-                began = time.process_time()
-                await idle(daemon)
-                spent += time.process_time() - began
-            each.append(spent / size * 1e3)
-        yield Figure(f"CPU of an object among {size:,}, servers and actors included", f"{each[-1]:.2f} ms")
-    if len(each) > 1:
-        yield Figure("... of the larger by the smaller", f"{each[-1] / each[0]:.2f}", "1.2")
-
-
-async def serve(count: int) -> None:
-    """A world of so many networks and virtual IPs each, with their counterparts, on two ports. Ends when killed."""
-    async with World(IRONCORE, prefixes=WIDE) as world:
-        async with a_daemon(world) as daemon:
-            await declare(world, count, count, 0, 0, 0)
-            await idle(daemon)
-        async with served(world, SERVED) as ports:
-            assert ports is not None
-            print(ports.source, ports.apinet, flush=True)
-            await anyio.sleep_forever()
-
-
-def memory(objects: int) -> Iterable[Figure]:
-    command = [sys.executable, "-m", "benchmarks.mapping", "--serve", str(objects // 4)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        source, apinet = server.stdout.readline().split()
-        arguments = [f"--kubeconfig={source}", f"--api-net-kubeconfig={apinet}"]
-        arguments += [f"--api-net-namespace={TARGET_NAMESPACE}", "--generation=ironcore", "--metrics-bind-address=0"]
-        daemon = subprocess.Popen([Path(sys.executable).with_name("apinetlet"), *arguments], stderr=subprocess.DEVNULL)
-        try:
-            cpu = -1.0
-            while cpu < (cpu := _cpu(daemon.pid)):
-                time.sleep(3.0)
-            status = Path(f"/proc/{daemon.pid}/status").read_text()
-            peak, now = (int(re.findall(rf"{name}:\s+(\d+)", status)[0]) / 1024 for name in ("VmHWM", "VmRSS"))
-            yield Figure(f"memory with {objects:,} cached objects", f"{now:.0f} MB, at most {peak:.0f} MB", "220 MB")
-            yield Figure("CPU of that start", f"{cpu:.1f} s")
-        finally:
-            daemon.terminate()
-            daemon.wait()
-            server.kill()
-
-
-def _cpu(pid: int) -> Seconds:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def show(figure: Figure) -> None:
     print(f"{figure.what:66} {figure.found:>24} {figure.aim and f'at most {figure.aim}':>16}", flush=True)
 
 
-async def main(scale: float, sizes: list[int]) -> None:
+async def main(scale: float) -> None:
     async for figure in whole_world(*(round(count * scale) for count in (200, 300, 100, 50, 300))):
-        show(figure)
-    async for figure in growth(sizes):
         show(figure)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=float, default=1.0, help="of the first world")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 10000], help="of the worlds that show growth")
-    parser.add_argument("--memory", action="store_true", help="only tell what 40,000 objects need")
-    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
-    flags = parser.parse_args()
-    if flags.serve:
-        anyio.run(serve, flags.serve)
-    elif flags.memory:
-        for one in memory(40_000):
-            show(one)
-    else:
-        anyio.run(main, flags.scale, flags.sizes, backend_options={"use_uvloop": True})
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.mapping", description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="of the world")
+    anyio.run(main, parser.parse_args().scale, backend_options={"use_uvloop": True})
