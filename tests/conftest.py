@@ -3,7 +3,11 @@
 A module that needs real sockets or threads overrides ``anyio_backend`` with ``("asyncio", {})``.
 """
 
+import ast
+import gc
 import os
+import sys
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +17,23 @@ from reconcile.testing.plugin import AnyioBackend
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("ci", settings.get_profile("default"), max_examples=300)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+if sys.version_info < (3, 12):
+    _parse = ast.parse
+
+    def _parsed_in_one_go(*args: Any, **options: Any) -> Any:
+        """Until 3.12 the collector may come in the middle. If what it runs then parses too (a traceback is parsed when
+        it is shown), or lets a thread go on that does, both fail: "AST constructor recursion depth mismatch"."""
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return _parse(*args, **options)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+    ast.parse = _parsed_in_one_go
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
