@@ -69,6 +69,19 @@ class Bound:
         found: Mapping[str, Any] = json.loads(done.stdout)
         return found
 
+    def ask(self, word: str) -> Mapping[str, Any]:
+        """What a tool says to this user."""
+        ways = (
+            f"--kubeconfig={self.planes[0].kubeconfig(self.user)}",
+            f"--api-net-kubeconfig={self.planes[1].kubeconfig(self.user)}",
+        )
+        command: list[str | Path] = [Path(sys.executable).with_name("apinetlet"), word, "-o=json", *ways, *self.flags]
+        command += [f"--generation={self.world.generation.name}", f"--api-net-namespace={self.world.target}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.stderr == ""
+        found: Mapping[str, Any] = json.loads(done.stdout)
+        return found
+
     async def grant(self, manifests: Mapping[str, Any]) -> None:
         for side, client in self.sides:
             for one in manifests[side]["items"]:
@@ -86,18 +99,21 @@ class Bound:
     def sides(self) -> tuple[tuple[str, Client], tuple[str, Client]]:
         return ("source", self.world.source), ("apinet", self.world.apinet)
 
+    @property
+    def planes(self) -> tuple[ControlPlane, ControlPlane]:
+        return self.world.source_plane, self.world.apinet_plane
+
     def refused(self) -> set[str]:
         """What the servers did not allow this user."""
-        planes = self.world.source_plane, self.world.apinet_plane
         return {
             f"{one.verb} {one.resource}{'/' + one.subresource if one.subresource else ''}"
-            for plane in planes
+            for plane in self.planes
             for one in plane.audit_events()
             if one.user == self.user and one.code == 403
         }
 
     def start(self) -> Any:
-        source, apinet = (plane.kubeconfig(self.user) for plane in (self.world.source_plane, self.world.apinet_plane))
+        source, apinet = (plane.kubeconfig(self.user) for plane in self.planes)
         return self.world.start(*self.flags, source=source, apinet=apinet)
 
     async def story(self, within: float) -> None:
@@ -189,6 +205,26 @@ async def test_the_daemon_does_all_its_work_under_the_rights_that_are_printed_an
     await bound.story(30.0)
     assert await daemon.stop() == 0
     assert bound.refused() == set()
+    await bound.revoke(manifests)
+
+
+async def test_check_and_plan_find_what_there_is_and_write_nothing(bound: Bound) -> None:
+    manifests = bound.printed()
+    await bound.grant(manifests)
+    kind = Resource.untyped(f"{IRONCORE.networking}/v1alpha1", "Network", "networks")
+    await bound.world.source.create(kind, {"metadata": {"name": "blue"}, "spec": {}}, namespace=bound.world.home)
+    checked = await anyio.to_thread.run_sync(bound.ask, "check")
+    assert checked["problem"] == 0, checked
+    assert {"server", "certificate of our login", "certificate of the server", "kinds", "rights", "leader"} <= {
+        one["about"] for one in checked["findings"]
+    }
+    planned = await anyio.to_thread.run_sync(bound.ask, "plan")
+    assert {(one["verb"], one["cluster"]) for one in planned["changes"]} == {("update", "source"), ("create", "apinet")}
+    asked = [one for plane in bound.planes for one in plane.audit_events() if one.user == bound.user]
+    assert asked
+    assert {one.resource for one in asked if one.is_write} == {"selfsubjectaccessreviews"}
+    assert bound.refused() <= {"get namespaces"}
+    await bound.clean()
     await bound.revoke(manifests)
 
 

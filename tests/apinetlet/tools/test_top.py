@@ -1,8 +1,11 @@
 """``top``: what a running daemon does, asked over its debug pages."""
 
+import contextlib
 import io
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -118,3 +121,28 @@ class TestRunning:
         seen, status, errors = await anyio.to_thread.run_sync(watch)
         assert (status, errors) == (0, "")
         assert "\x1b" not in seen
+
+    async def test_on_a_terminal_it_draws_over_itself_until_it_is_interrupted(self, address: str) -> None:
+        words = [sys.executable, "-m", "apinetlet", "top", f"--debug-bind-address={address}", "--interval=10ms"]
+
+        def watch() -> tuple[str, int]:
+            ours, its = pty.openpty()
+            environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
+            process = subprocess.Popen(
+                words, stdout=its, stderr=its, stdin=its, env=environment, start_new_session=True
+            )
+            os.close(its)
+            seen = b""
+            while seen.count(b"CONTROLLER") < 3:
+                seen += os.read(ours, 4096)
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(OSError):  # the terminal is gone with its last user
+                while os.read(ours, 4096):
+                    pass
+            os.close(ours)
+            return seen.decode(), process.wait(120)
+
+        seen, status = await anyio.to_thread.run_sync(watch)
+        assert status == 0
+        assert seen.count(top.CLEAR) >= 3
+        assert "Traceback" not in seen
