@@ -194,3 +194,14 @@ async def test_a_patch_that_copies_its_own_copies_is_stopped(api: Api) -> None:
     again = [{"op": "copy", "from": "/metadata", "path": f"/metadata/c{number}"} for number in range(100)]
     reply = await api.patch(f"{api.things}/a", again)
     assert reply.says == (422, "Invalid", "the server rejected our request due to an error in our request")
+
+
+async def test_a_patch_that_is_to_blame_is_shown_without_the_directives_that_were_followed(api: Api) -> None:
+    await api.map("a", labels={"j": "k"})
+    patch = {
+        "metadata": {"$setElementOrder/finalizers": ["a.b/c"], "labels": {"$retainKeys": ["j"], "j": "x"}},
+        "data": {"x": 1},
+    }
+    reply = await api.strategic(f"{api.maps}/a", patch)
+    left = "map[data:map[x:1] metadata:map[labels:map[j:x]]]"
+    assert reply.causes == [("patch", "FieldValueInvalid", f'Invalid value: "{left}": cannot convert int64 to string')]

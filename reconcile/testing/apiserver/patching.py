@@ -33,9 +33,9 @@ def patched(schema: Schema, live: Document, raw: bytes, media: str) -> Document:
     return json_patch(live, raw) if media == JSON_PATCH else merge_patch(live, raw)
 
 
-def blame(raw: bytes) -> Callable[[Document], str]:
-    """How an answer shows that a strategic merge patch is to blame: the patch itself, as Go prints it."""
-    return lambda _: go_plain(_decoded(raw, ""))
+def blame(raw: bytes, live: Document) -> Callable[[Document], str]:
+    """How an answer shows that a strategic merge patch is to blame: what is left of the patch, as Go prints it."""
+    return lambda _: go_plain(strategic.followed(live, _decoded(raw, "")))
 
 
 def merge_patch(live: Document, raw: bytes) -> Document:

@@ -26,6 +26,19 @@ def merge(schema: Schema, live: Document, patch: Document) -> Document:
     return _maps(schema, live, patch)
 
 
+def followed(live: Document, patch: Document) -> Document:
+    """What the real server's library leaves of a patch that it has merged: directives it followed are gone, and lists
+    that it put in order."""
+    if _PATCH in patch:
+        return {name: one for name, one in patch.items() if name != _PATCH}
+    ordered = {name.removeprefix(_ORDER) for name in patch if name.startswith(_ORDER)}
+    return {
+        name: followed(live[name], one) if isinstance(one, dict) and isinstance(live.get(name), dict) else one
+        for name, one in patch.items()
+        if name != _RETAIN and name not in ordered and not name.startswith(_ORDER)
+    }
+
+
 def _maps(schema: Schema, live: Document, patch: Document) -> Document:
     if _PATCH in patch:
         return _directed(patch)

@@ -114,11 +114,12 @@ def _patch(call: Call, request: HttpRequest) -> Order:
             return rescaling.apply(session, kind, key, config, manager, force=options.force)
         if media == patching.APPLY:
             return apply(session, kind, key, config, manager, force=options.force, subresource=subresource)
-        blame = patching.blame(raw) if media == patching.STRATEGIC else partial(decoding.blame_result, kind)
-        session.blame = blame
 
         def change(live: Document) -> Document:
             patched = patching.patched(form_of.schema, live, raw, media)
+            of_patch = media == patching.STRATEGIC
+            blame = patching.blame(raw, live) if of_patch else partial(decoding.blame_result, kind)
+            session.blame = blame
             decoding.check_patched(form_of, patched, live, blame, converts=media == patching.STRATEGIC)
             return patched
 
