@@ -32,7 +32,7 @@ from reconcile import (
 from reconcile.core import Backoff, ServiceStuck
 from reconcile.core.stacks import task_line
 from reconcile.manager.manager import PartEnded
-from reconcile.manager.web import Certificate
+from reconcile.manager.web import Certificate, SelfSigned
 
 log = logging.getLogger(__name__)
 
@@ -158,14 +158,17 @@ def elector(settings: Settings, generation: Generation, connect: Connect) -> Lea
 def manager_settings(settings: Settings, generation: Generation) -> ManagerSettings:
     """Where the daemon listens. The generations differ in whether metrics are on by default."""
     metrics = settings.metrics_bind_address or (":8080" if generation is ONMETAL else OFF)
-    certificate = None
+    certificate: Certificate | SelfSigned | None = None
     if settings.metrics_secure and settings.metrics_cert_path:
         folder = Path(settings.metrics_cert_path)
         certificate = Certificate(folder / settings.metrics_cert_name, folder / settings.metrics_cert_key)
+    elif settings.metrics_secure and generation is not ONMETAL and metrics != OFF:
+        certificate = SelfSigned()  # as controller-runtime does; the older Go daemon knew no TLS here
     return ManagerSettings(
         probes=settings.health_probe_bind_address,
         metrics=metrics,
         metrics_certificate=certificate,
+        metrics_guard=SOURCE if certificate is not None else "",
         debug=settings.debug_bind_address,
         preflight="warn",
         drain_budget=settings.drain,

@@ -57,6 +57,9 @@ SELF_SUBJECT_ACCESS_REVIEW: Final[Resource[Object]] = _untyped(
 SELF_SUBJECT_RULES_REVIEW: Final[Resource[Object]] = _untyped(
     "authorization.k8s.io/v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", namespaced=False
 )
+SUBJECT_ACCESS_REVIEW: Final[Resource[Object]] = _untyped(
+    "authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
 TOKEN_REVIEW: Final[Resource[Object]] = _untyped(
     "authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False
 )

@@ -88,7 +88,7 @@ def _show(result: ssl.SSLContext, certificate: bytes, key: bytes, access: Cluste
         problem = f"client-certificate{_named(access.certificate)} expired at {ends:%Y-%m-%dT%H:%M:%SZ}"
         raise LoginError(problem, where=access.origin, remedy="renew it, or log in again")
     try:
-        with _private_file(certificate.rstrip() + b"\n" + key) as path:
+        with private_file(certificate.rstrip() + b"\n" + key) as path:
             # without a password function OpenSSL asks for one on the terminal
             result.load_cert_chain(path, password=lambda: "")
     except (ssl.SSLError, ValueError) as error:
@@ -101,7 +101,7 @@ def _show(result: ssl.SSLContext, certificate: bytes, key: bytes, access: Cluste
 
 
 @contextmanager
-def _private_file(content: bytes) -> Iterator[str]:
+def private_file(content: bytes) -> Iterator[str]:
     """A file in memory where the system has such (a pod's disk is often read-only), else one with mode 0600."""
     in_memory = hasattr(os, "memfd_create")
     with os.fdopen(os.memfd_create("key"), "wb") if in_memory else tempfile.NamedTemporaryFile() as file:

@@ -9,8 +9,10 @@ from reconcile.cache.cluster import Cluster
 from reconcile.controller.controller import Controller
 from reconcile.core.clock import Seconds
 from reconcile.core.watchdog import LoopWatchdog
+from reconcile.kube.client import Client
 from reconcile.manager import checks, debug
 from reconcile.manager.election import LeaderElector
+from reconcile.manager.guard import Guard
 from reconcile.manager.metrics import Metrics
 from reconcile.manager.probes import Probes
 from reconcile.manager.settings import ManagerSettings
@@ -61,6 +63,8 @@ class Instruments:
         self, settings: ManagerSettings, clusters: Sequence[Cluster], controllers: Sequence[Controller]
     ) -> tuple[WebServer, ...]:
         metrics = self.metrics.routes() if self.metrics is not None else {}
+        if settings.metrics_guard:
+            metrics = Guard(_client(settings.metrics_guard, clusters)).guarded(metrics)
         pages = (
             ("probes", settings.probes, self.probes.routes(), None),
             ("metrics", settings.metrics, metrics, settings.metrics_certificate),
@@ -76,3 +80,10 @@ class Instruments:
         self._lag.note(lag)
         if self.metrics is not None:
             self.metrics.lag(lag)
+
+
+def _client(name: str, clusters: Sequence[Cluster]) -> Client:
+    for cluster in clusters:
+        if cluster.name == name:
+            return cluster.client
+    raise ValueError(f"metrics_guard: there is no cluster {name!r}")

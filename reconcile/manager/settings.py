@@ -4,7 +4,7 @@ from attrs import frozen
 
 from reconcile.core.clock import Seconds
 from reconcile.manager.preflight import Preflight
-from reconcile.manager.web import Address, Certificate
+from reconcile.manager.web import Address, Certificate, SelfSigned
 
 
 @frozen(kw_only=True)
@@ -15,15 +15,17 @@ class ManagerSettings:
     ``stop_budget``, has to be less than the grace period of the pod (30 s, unless it says otherwise).
 
     Raises:
-        ValueError: an address cannot be read, or pages in TLS share one with others.
+        ValueError: an address cannot be read, pages in TLS share one with others, or guarded ones are not in TLS.
     """
 
     probes: str = "0"
     """``/livez``, ``/healthz``, ``/readyz``."""
     metrics: str = "0"
     """``/metrics``; needs the extra ``metrics``."""
-    metrics_certificate: Certificate | None = None
+    metrics_certificate: Certificate | SelfSigned | None = None
     """Puts the server of the metrics into TLS."""
+    metrics_guard: str = ""
+    """The cluster whose API server says who may read the metrics; "": everybody may."""
     debug: str = "0"
     """``/debug/queues``, ``/debug/why``, ``/debug/informers``, ``/debug/stacks``."""
     preflight: Preflight = "fail"
@@ -40,5 +42,7 @@ class ManagerSettings:
 
     def __attrs_post_init__(self) -> None:
         others = {Address.parse(self.probes), Address.parse(self.debug)} - {None}
+        if self.metrics_guard and self.metrics_certificate is None:
+            raise ValueError("guarded metrics need TLS, or the tokens of their readers can be read along")
         if Address.parse(self.metrics) in others and self.metrics_certificate is not None:
             raise ValueError(f"metrics in TLS need an address of their own, not {self.metrics!r} with other pages")

@@ -5,6 +5,7 @@ a ``Call`` to a ``Reply``, so that nobody else sees the HTTP library, which is l
 """
 
 import asyncio
+import datetime as dt
 import errno
 import logging
 import os
@@ -19,7 +20,8 @@ import anyio.abc
 import anyio.to_thread
 from attrs import define, field, frozen
 
-from reconcile.core.clock import Seconds
+from reconcile.core.clock import Seconds, utc
+from reconcile.kube import tls
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -32,6 +34,8 @@ CLOSING: Final[Seconds] = 1.0
 """How long an answer under way may still take when the server stops."""
 LOOKING: Final[Seconds] = 10.0
 """How often the certificate's files are looked at."""
+LIFE, SLACK = dt.timedelta(days=3650), dt.timedelta(hours=1)
+"""Of a self-signed certificate; readers who check nothing look at no date either."""
 
 
 @frozen
@@ -80,6 +84,11 @@ class Call:
 
     rest: str = ""
     query: Mapping[str, str] = field(factory=dict)
+    method: str = "GET"
+    path: str = ""
+    """All of it; ``rest`` is its end."""
+    token: str = field(default="", repr=False)
+    """What the caller shows as a bearer; "" for nothing."""
 
 
 @frozen
@@ -100,19 +109,67 @@ class Certificate:
     certificate: Path
     key: Path
 
+    def __str__(self) -> str:  # of what went wrong with it
+        return f"{self.certificate} and {self.key} are unusable"
+
     def stamp(self) -> tuple[Any, ...]:
         """Changes when a file does. Reads the disk."""
         return tuple(
             (stat.st_mtime_ns, stat.st_ino, stat.st_size) for stat in map(os.stat, (self.certificate, self.key))
         )
 
-    def load(self, into: ssl.SSLContext) -> None:
+    def load(self, into: ssl.SSLContext, at: dt.datetime) -> None:
         """Use what is in the files for the connections to come. Reads the disk.
 
         Raises:
             OSError: a file cannot be read, or the two do not fit together (``ssl.SSLError``).
         """
         into.load_cert_chain(self.certificate, self.key, password=lambda: "")  # never ask on a terminal
+
+
+@frozen
+class SelfSigned:
+    """A certificate that nobody vouches for, for a reader who checks none: still nobody else reads along.
+
+    Made anew at each start, and kept in memory only. Needs the extra ``bootstrap``.
+    """
+
+    name: str = "localhost"
+
+    def __str__(self) -> str:  # likewise
+        return "no self-signed certificate"
+
+    def stamp(self) -> tuple[Any, ...]:
+        """Never changes."""
+        return ()
+
+    def load(self, into: ssl.SSLContext, at: dt.datetime) -> None:
+        """Make one that is good from ``at`` on.
+
+        Raises:
+            OSError: the extra is missing.
+        """
+        try:
+            from cryptography import x509
+            from cryptography.hazmat.primitives import hashes, serialization
+            from cryptography.hazmat.primitives.asymmetric import ec
+        except ImportError as missing:
+            raise OSError("a self-signed certificate needs the extra 'bootstrap'") from missing
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.name)])
+        draft = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        names = x509.SubjectAlternativeName([x509.DNSName(self.name)])
+        signed = (
+            draft.serial_number(x509.random_serial_number())
+            .not_valid_before(at - SLACK)
+            .not_valid_after(at + LIFE)
+            .add_extension(names, critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        pem = serialization.Encoding.PEM
+        secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        with tls.private_file(signed.public_bytes(pem) + secret) as path:
+            into.load_cert_chain(path)
 
 
 @define(eq=False)
@@ -123,7 +180,7 @@ class WebServer:
     address: Address
     routes: Mapping[str, Handler]
     setting: str = "the address"
-    tls: Certificate | None = None
+    tls: Certificate | SelfSigned | None = None
     bound: Address | None = field(default=None, init=False)
     """Where it listens, once it does: with the port that was free."""
 
@@ -142,9 +199,9 @@ class WebServer:
             context.set_alpn_protocols(["http/1.1"])
             try:
                 stamp = await anyio.to_thread.run_sync(self.tls.stamp)
-                await anyio.to_thread.run_sync(self.tls.load, context)
+                await anyio.to_thread.run_sync(self.tls.load, context, utc())
             except OSError as error:
-                reason = f"{self.tls.certificate} and {self.tls.key} are unusable: {error.strerror or error}"
+                reason = f"{self.tls}: {error.strerror or error}"
                 raise CannotListen(self.name, self.address, self.setting, reason) from error
         runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=CLOSING)
         await runner.setup()
@@ -157,10 +214,10 @@ class WebServer:
             self.bound = Address(self.address.host, runner.addresses[0][1])
             log.info("%s: listening address=%s tls=%s", self.name, self.bound, context is not None)
             task_status.started()
-            if self.tls is None or context is None:
-                await anyio.sleep_forever()
-            else:
+            if isinstance(self.tls, Certificate) and context is not None:
                 await self._follow(self.tls, context, stamp)
+            else:
+                await anyio.sleep_forever()
         finally:
             self.bound = None
             with anyio.CancelScope(shield=True):
@@ -175,7 +232,10 @@ class WebServer:
         if handler is None:
             return web.Response(status=404, text="there are: " + ", ".join(sorted(self.routes)) + "\n")
         try:
-            reply = await handler(Call(rest, {name: ",".join(request.query.getall(name)) for name in request.query}))
+            query = {name: ",".join(request.query.getall(name)) for name in request.query}
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            shown = token.strip() if scheme.lower() == "bearer" else ""
+            reply = await handler(Call(rest, query, request.method, request.path, shown))
         except Exception:
             log.exception("%s: a page failed path=%s", self.name, request.path)
             reply = Reply(b"this page failed; the log says why\n", status=500)
@@ -189,18 +249,18 @@ class WebServer:
             rest = f"{last}/{rest}" if rest else last
         return self.routes.get(route), rest
 
-    async def _follow(self, tls: Certificate, context: ssl.SSLContext, stamp: tuple[Any, ...]) -> None:
+    async def _follow(self, shown: Certificate, context: ssl.SSLContext, stamp: tuple[Any, ...]) -> None:
         """Take up a renewed certificate; keep the old one while the new one cannot be used."""
         while True:
             await asyncio.sleep(LOOKING)
             try:
-                seen = await anyio.to_thread.run_sync(tls.stamp)
+                seen = await anyio.to_thread.run_sync(shown.stamp)
                 if seen != stamp:
-                    await anyio.to_thread.run_sync(tls.load, context)
-                    log.info("%s: certificate read again file=%s", self.name, tls.certificate)
+                    await anyio.to_thread.run_sync(shown.load, context, utc())
+                    log.info("%s: certificate read again file=%s", self.name, shown.certificate)
                     stamp = seen
             except OSError as error:
-                log.warning("%s: certificate not read again file=%s error=%s", self.name, tls.certificate, error)
+                log.warning("%s: certificate not read again file=%s error=%s", self.name, shown.certificate, error)
 
 
 def sharing(servers: Iterable[WebServer]) -> tuple[WebServer, ...]:

@@ -25,7 +25,7 @@ from reconcile.core import now
 from reconcile.kube.client import ClientSettings
 from reconcile.kube.kinds import CRD
 from reconcile.kube.retry import RetryPolicy
-from reconcile.manager.web import Certificate
+from reconcile.manager.web import Certificate, SelfSigned
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.faults import FaultPlan, FaultyTransport, Refused, Rule
 
@@ -141,7 +141,26 @@ def test_the_daemon_listens_and_stops_as_its_flags_say() -> None:
 def test_metrics_are_in_tls_where_a_certificate_is_given(
     flags: dict[str, Any], certificate: Certificate | None
 ) -> None:
-    assert app.manager_settings(Settings(**flags), ONMETAL).metrics_certificate == certificate
+    settings = app.manager_settings(Settings(**flags), ONMETAL)
+    assert settings.metrics_certificate == certificate
+    assert settings.metrics_guard == ("source" if certificate is not None else "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "certificate"),
+    [
+        ({}, None),
+        ({"metrics_bind_address": ":1"}, SelfSigned()),
+        ({"metrics_bind_address": ":1", "metrics_secure": False}, None),
+        ({"metrics_cert_path": "/tls"}, Certificate(Path("/tls/tls.crt"), Path("/tls/tls.key"))),
+    ],
+)
+def test_metrics_of_ironcore_are_for_those_who_may_unless_told_otherwise(
+    flags: dict[str, Any], certificate: Certificate | SelfSigned | None
+) -> None:
+    settings = app.manager_settings(Settings(**flags), IRONCORE)
+    assert settings.metrics_certificate == certificate
+    assert settings.metrics_guard == ("source" if certificate is not None else "")
 
 
 def no_client() -> Client:
