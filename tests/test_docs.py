@@ -56,9 +56,8 @@ def test_every_scenario_is_told_in_both_generations_but_the_one_that_only_one_of
             r"::test_(net|lb|nat|nic|vip)_(\d+)_\w+\[[^\]]*\b(onmetal|ironcore)\b", asked.stdout
         )
     }
-    assert {(scenario, name) for scenario in scenarios.scenarios() for name in GENERATIONS} - told == {
-        ("LB-4", "onmetal")
-    }
+    due = [one for one in scenarios.scenarios() if one.partition("-")[0] not in scenarios.ONE_GENERATION]
+    assert {(scenario, name) for scenario in due for name in GENERATIONS} - told == {("LB-4", "onmetal")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -19,14 +19,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
 START, END = "<!-- scenarios: made by tools/scenarios.py -->\n", "<!-- end of scenarios -->\n"
 
-SCENARIOS: Mapping[str, int] = {"NET": 16, "LB": 17, "NAT": 12, "NIC": 16, "VIP": 12}
+SCENARIOS: Mapping[str, int] = {"NET": 16, "LB": 17, "NAT": 12, "NIC": 16, "VIP": 12, "NP": 12, "PEER": 13}
 """How many there are of each kind, counted from 1."""
 UPSTREAM: Mapping[str, str] = {
     **dict.fromkeys(("NET-1", "NET-2", "NET-3", "NET-4", "LB-1", "NAT-1", "NIC-1", "VIP-1", "VIP-2", "VIP-3"), "both"),
     **dict.fromkeys(("LB-2", "LB-3", "LB-4", "NAT-2", "NIC-2", "NIC-3"), "ironcore"),
+    **dict.fromkeys(("NP-1", "NP-2", "NP-3", *(f"PEER-{number}" for number in range(1, 7))), "ironcore"),
 }
 """The scenarios that the Go daemon's own tests tell, too, and of which generation."""
-_NAME = re.compile(r"test_(net|lb|nat|nic|vip)_(\d+)_")
+ONE_GENERATION = ("NP", "PEER")
+"""Kinds that only ``ironcore`` has."""
+_NAME = re.compile(rf"test_({'|'.join(SCENARIOS).lower()})_(\d+)_")
 
 
 @frozen
