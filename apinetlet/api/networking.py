@@ -194,8 +194,10 @@ class NATGateway:
 
 @frozen
 class VirtualIPSpec:
+    type: str = ""
+    """Always ``Public``, as far as servers check it."""
     ip_family: str = ""
-    """``IPv4`` or ``IPv6``; immutable, like the type, which is always ``Public``."""
+    """``IPv4`` or ``IPv6``; immutable, like the type."""
     target_ref: UIDRef | None = None
     """The network interface that has claimed it."""
 

@@ -96,6 +96,8 @@ class NetworkInterfaceReconciler:
             wants = evolve(wants, public_ips=await self._public_ips(nic))
         with trouble.aside():
             wants = evolve(wants, prefixes=translate.prefixes(nic, self._prefix_of(nic)))
+            for fault in translate.faults(nic, self._prefix_of(nic)):
+                self.bridge.warn(nic, "InvalidPrefix", fault)
         target = await self._update(nic, target, wants, trouble)
         with trouble.aside():
             await self._holdings.unclaim_others(nic)

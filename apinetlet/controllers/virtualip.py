@@ -1,7 +1,7 @@
 """Keeps one api-net IP per source VirtualIP, and reports its address back.
 
-Reads as its decision table: gone, deleting, not ours, mapped. An address is given back only once nobody uses it: an IP
-that something claims is not deleted, and one that nobody claims is deleted only as it was seen, for a claim changes it.
+Reads as its decision table: gone, deleting, not ours, refused, mapped. An address is given back only once nobody uses
+it: an IP that something claims is not deleted, and one that nobody claims only as it was seen, for a claim changes it.
 """
 
 from functools import partial
@@ -15,6 +15,7 @@ from apinetlet.controllers.bridge import Bridge, Mapped
 from apinetlet.controllers.guarded import guarded
 from apinetlet.controllers.refusals import is_about, is_refusal
 from apinetlet.translate import virtualip as translate
+from apinetlet.translate.refused import Refused
 from reconcile import (
     DONE,
     Controller,
@@ -55,10 +56,15 @@ class VirtualIPReconciler:
         bridge, resource = self.bridge, self.bridge.kinds.apinet_ip
         vip = await bridge.hold(self.mapped, vip)
         waiting = await bridge.delete_stale(self.mapped, vip, end=partial(self._end, vip))
+        try:
+            body = translate.ip(vip, resource=resource, namespace=bridge.namespace, origins=bridge.origins("VirtualIP"))
+        except Refused as refused:
+            bridge.warn(vip, refused.reason, str(refused))
+            return waiting
         found = bridge.apinet.store(resource).get(ObjectKey(bridge.namespace, vip.metadata.uid))
         if found is not None and not await self._is_fitting(vip, found):
             return Result(requeue_after=bridge.deletion_poll)
-        await self._report(vip, await self._apply(vip))
+        await self._report(vip, await self._apply(vip, body))
         return waiting
 
     async def _is_fitting(self, vip: networking.VirtualIP, found: apinet.IP) -> bool:
@@ -68,17 +74,13 @@ class VirtualIPReconciler:
         resource = self.bridge.kinds.apinet_ip
         return await self.bridge.recreate(vip, resource, found, field, end=partial(self._end, vip))
 
-    async def _apply(self, vip: networking.VirtualIP) -> apinet.IP:
-        bridge = self.bridge
-        body = translate.ip(
-            vip, resource=bridge.kinds.apinet_ip, namespace=bridge.namespace, origins=bridge.origins("VirtualIP")
-        )
+    async def _apply(self, vip: networking.VirtualIP, body: dict[str, Any]) -> apinet.IP:
         try:
-            target: apinet.IP = await bridge.apply(body)
+            target: apinet.IP = await self.bridge.apply(body)
             return target
         except KubeError as error:
             if is_refusal(error):
-                bridge.warn(vip, "AllocationFailed", f"the api-net cluster gives no address: {error}")
+                self.bridge.warn(vip, "AllocationFailed", f"the api-net cluster gives no address: {error}")
             raise
 
     async def _report(self, vip: networking.VirtualIP, target: apinet.IP) -> None:

@@ -6,7 +6,7 @@ and mirror its state. Every patch of it is guarded by its version, for others wr
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from attrs import frozen
@@ -51,11 +51,19 @@ def ephemeral_prefixes(source: networking.NetworkInterface) -> Iterable[str]:
 
 
 def prefixes(source: networking.NetworkInterface, find: Callable[[str], ipam.Prefix | None]) -> tuple[str, ...]:
-    """Its prefixes in their order, without those that are not there yet. ``find`` answers a Prefix by its name."""
-    found = (
-        one.value or _allocated(source, find(_prefix_name(source, i))) for i, one in enumerate(source.spec.prefixes)
-    )
-    return tuple(filter(None, found))
+    """Its prefixes in their order, without those that are not there yet, or are none.
+
+    ``find`` answers a Prefix by its name.
+    """
+    return tuple(text for text in _prefixes(source, find) if _is_prefix(text))
+
+
+def faults(source: networking.NetworkInterface, find: Callable[[str], ipam.Prefix | None]) -> Iterable[str]:
+    """What is wrong with prefixes that are left out, and where it stands."""
+    for place, text in enumerate(_prefixes(source, find)):
+        if text and not _is_prefix(text):
+            where = ".value" if source.spec.prefixes[place].value else f", of Prefix {_prefix_name(source, place)},"
+            yield f"spec.prefixes[{place}]{where} is {text!r}, no prefix"
 
 
 def addresses(vip: networking.VirtualIP) -> tuple[str, ...]:
@@ -79,6 +87,22 @@ def is_usable(vip: networking.VirtualIP, source: networking.NetworkInterface, ge
     maker, target = vip.metadata.annotations.get(generation.ephemeral_annotation), vip.spec.target_ref
     is_retained = bool(generation.ephemeral_manager) and maker == generation.ephemeral_manager
     return is_retained and target is not None and target.uid == source.metadata.uid
+
+
+def _prefixes(source: networking.NetworkInterface, find: Callable[[str], ipam.Prefix | None]) -> Iterable[str]:
+    """The text of each; "" where it is not there yet."""
+    return (
+        one.value or _allocated(source, find(_prefix_name(source, i))) for i, one in enumerate(source.spec.prefixes)
+    )
+
+
+def _is_prefix(text: str) -> bool:
+    """Whether a text is an address and a number of bits; it may have more bits set than those."""
+    try:
+        ip_interface(text)
+    except ValueError:
+        return False
+    return "/" in text
 
 
 def _prefix_name(source: networking.NetworkInterface, index: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from apinetlet.api import apinet, networking
 from apinetlet.origin import Origins
 from apinetlet.translate.body import body
+from apinetlet.translate.refused import Refused, invalid
 from reconcile.kube import MergePatch, Resource
 
 PUBLIC = "Public"
@@ -17,7 +18,15 @@ PUBLIC = "Public"
 def ip(
     source: networking.VirtualIP, *, resource: Resource[apinet.IP], namespace: str, origins: Origins
 ) -> dict[str, Any]:
-    """The api-net IP for ``source``."""
+    """The api-net IP for ``source``.
+
+    Raises:
+        Refused: a field that no valid VirtualIP has; names it.
+    """
+    if source.spec.type not in ("", PUBLIC):
+        raise Refused("UnknownType", "spec.type", f"is {source.spec.type!r}, not {PUBLIC}")
+    if source.spec.ip_family not in ("IPv4", "IPv6"):
+        raise invalid("spec.ipFamily", f"is {source.spec.ip_family!r}, neither IPv4 nor IPv6")
     spec = {"type": PUBLIC, "ipFamily": source.spec.ip_family}
     return body(resource, source.metadata, namespace=namespace, origins=origins, spec=spec)
 

@@ -22,11 +22,13 @@ from reconcile.kube.kinds import EVENT, NAMESPACE
 from reconcile.testing.apiserver import ApiServer, Hooks, Kind
 from reconcile.testing.apiserver.schema import open_schema
 from tests.scenarios.desk import HOME, Desk, desk
+from tests.scenarios.people import Both
 
 BOTH = pytest.mark.parametrize("generation", list(GENERATIONS.values()), ids=list(GENERATIONS))
 BLUE = {"networkRef": {"name": "blue"}}
 PUBLIC = {"type": "Public", "ipFamilies": ["IPv4"], **BLUE}
-GATEWAY = {"type": "Public", "ipFamily": "IPv4", **BLUE}
+ADDRESS = {"type": "Public", "ipFamily": "IPv4"}
+GATEWAY = {**ADDRESS, **BLUE}
 
 
 def _any_name(_name: str, _prefix: bool) -> list[str]:
@@ -84,21 +86,33 @@ GATEWAYS: list[tuple[dict[str, Any], str, str]] = [
     ({**GATEWAY, "portsPerNetworkInterface": "many"}, "Unreadable", "spec.portsPerNetworkInterface"),
     ({**GATEWAY, "ipFamily": ["IPv4"]}, "Unreadable", "spec.ipFamily"),
 ]
-TABLES = [("LoadBalancer", *row) for row in BALANCERS] + [("NATGateway", *row) for row in GATEWAYS]
+ADDRESSES: list[tuple[dict[str, Any], str, str]] = [
+    ({}, "InvalidSpec", "spec.ipFamily"),
+    ({**ADDRESS, "ipFamily": "IPv5"}, "InvalidSpec", "spec.ipFamily"),
+    ({**ADDRESS, "type": "Private"}, "UnknownType", "spec.type"),
+    ({**ADDRESS, "ipFamily": ["IPv4"]}, "Unreadable", "spec.ipFamily"),
+    ({**ADDRESS, "targetRef": "mine"}, "Unreadable", "spec.targetRef"),
+]
+TABLES = [
+    *(("LoadBalancer", *row) for row in BALANCERS),
+    *(("NATGateway", *row) for row in GATEWAYS),
+    *(("VirtualIP", *row) for row in ADDRESSES),
+]
+COUNTERPARTS = {"LoadBalancer": "loadbalancers", "NATGateway": "natgateways", "VirtualIP": "ips"}
 
 
 @pytest.mark.parametrize(("kind", "spec", "reason", "field"), TABLES)
 async def test_what_is_wrong_is_told_by_object_and_field_and_waits_for_a_change(
     kind: str, spec: dict[str, Any], reason: str, field: str
 ) -> None:
-    good = {"LoadBalancer": PUBLIC, "NATGateway": GATEWAY}[kind]
+    good: Any = {"LoadBalancer": PUBLIC, "NATGateway": GATEWAY, "VirtualIP": ADDRESS}[kind]
     async with careless_desk(ONMETAL) as at, at.daemon() as daemon:
-        resource, target = (side[f"{kind.lower()}s"] for side in (at.world.at_source, at.world.at_apinet))
+        resource, target = at.world.at_source[f"{kind.lower()}s"], at.world.at_apinet[COUNTERPARTS[kind]]
         await at.declare_network()
         bad = await at.create(resource, "bad", spec=spec)
         fine = await at.create(resource, "fine", spec=good)
         await at.rest()
-        assert [one["metadata"]["name"] for one in at.all(target)] == [fine.uid]
+        assert mapped(at, target) == {fine.uid}
         told = about(at, kind, "bad")
         assert [one for one, _ in told] == [reason]
         assert field in told[0][1]
@@ -107,14 +121,70 @@ async def test_what_is_wrong_is_told_by_object_and_field_and_waits_for_a_change(
         assert not snapshot.failing  # it waits; nothing is tried again
         await at.change(resource, bad, {"spec": {**dict.fromkeys(spec), **good}})
         await at.rest(5)
-        assert len(at.all(target)) == 2
+        assert mapped(at, target) == {bad.uid, fine.uid}
         await at.change(resource, bad, {"spec": {**dict.fromkeys(good), **spec}})
         await at.rest(5)
-        assert len(at.all(target)) == 2  # what is there stays
+        assert mapped(at, target) == {bad.uid, fine.uid}  # what is there stays
         if reason != "Unreadable":
             await at.delete(resource, bad)
             await at.rest(5)
-            assert len(at.all(target)) == 1
+            assert mapped(at, target) == {fine.uid}
+
+
+def mapped(at: Desk, target: Resource[Any]) -> set[str]:
+    """The uids of the sources that have a counterpart."""
+    return {one["metadata"]["name"] for one in at.all(target)}
+
+
+async def test_a_prefix_that_is_none_is_told_and_left_out_and_the_interface_has_all_the_rest() -> None:
+    async with careless_desk(ONMETAL) as at, at.daemon() as daemon:
+        kinds, both = at.world.kinds, Both.of(at)
+        found = await both.create_interface()
+        nic = await both.create_nic(on=found, spec={"prefixes": [{"value": "10.1.0.0/24"}, {"value": "here"}, {}]})
+        owner = {"apiVersion": kinds.network_interface.api_version, "kind": "NetworkInterface", "name": "nic"}
+        owners = {"ownerReferences": [{**owner, "uid": nic.metadata.uid, "controller": True}]}
+        await at.create(
+            kinds.prefix, "nic-pf-2", metadata=owners, spec={"prefix": "10.2.0.0"}, status={"phase": "Allocated"}
+        )
+        await both.program("machine-0", "Ready")
+        await at.rest()
+        assert both.interface().spec.prefixes == ("10.1.0.0/24",)
+        assert both.nic().status.state == "Available"
+        assert at.told("InvalidPrefix") == [
+            "spec.prefixes[1].value is 'here', no prefix",
+            "spec.prefixes[2], of Prefix nic-pf-2, is '10.2.0.0', no prefix",
+        ]
+        assert not daemon.controller("networkinterface").snapshot().failing
+        await both.change(kinds.network_interface, "nic", spec={"prefixes": [{"value": "10.3.0.1/24"}]})
+        await at.rest(5)
+        assert both.interface().spec.prefixes == ("10.3.0.1/24",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "field"),
+    [
+        ("networks", {"providerID": 5}, "spec.providerID"),
+        ("networkinterfaces", {"providerID": ["x"]}, "spec.providerID"),
+        ("networkinterfaces", {"prefixes": "all"}, "spec.prefixes"),
+        ("networkinterfaces", {"virtualIP": {"virtualIPRef": "public"}}, "spec.virtualIP.virtualIPRef"),
+    ],
+)
+async def test_an_object_that_cannot_be_read_is_told_by_field_and_mapped_once_it_can(
+    kind: str, spec: dict[str, Any], field: str
+) -> None:
+    async with careless_desk(ONMETAL) as at, at.daemon() as daemon:
+        resource = at.world.at_source[kind]
+        bad = await at.create(resource, "bad", spec=spec)
+        fine = await at.create(resource, "fine", spec={})
+        await at.rest()
+        [(reason, message)] = about(at, resource.kind, "bad")
+        assert (reason, field in message) == ("Unreadable", True)
+        assert not daemon.controller(resource.kind.lower()).snapshot().failing
+        states = {one.name: at.live(resource, one).get("status", {}).get("state") for one in (bad, fine)}
+        assert states == {"bad": None, "fine": "Available" if kind == "networks" else "Pending"}
+        await at.change(resource, bad, {"spec": dict.fromkeys(spec)})
+        await at.rest(5)
+        assert at.live(resource, bad)["status"]["state"] == states["fine"]
 
 
 @BOTH

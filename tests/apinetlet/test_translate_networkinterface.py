@@ -29,7 +29,7 @@ BY_NAME = VirtualIPSource(virtual_ip_ref=LocalRef("public"))
 
 def nic(*prefixes: str, wants: VirtualIPSource | None = None, provider_id: str = "", **status: Any) -> Any:
     wanted = tuple(IPSource(one) if one else IPSource(ephemeral={}) for one in prefixes)
-    spec = networking.NetworkInterfaceSpec(provider_id, wants, wanted)
+    spec = networking.NetworkInterfaceSpec(provider_id, virtual_ip=wants, prefixes=wanted)
     return networking.NetworkInterface(META, spec, networking.NetworkInterfaceStatus(**status))
 
 
@@ -104,7 +104,7 @@ def test_a_virtual_ip_that_has_to_be_ephemeral_was_made_for_the_interface(
     usable: bool | str,
 ) -> None:
     meta = ObjectMeta(name="v", owner_references=owners, annotations={generation.ephemeral_annotation: maker})
-    vip = networking.VirtualIP(meta, networking.VirtualIPSpec("IPv4", target))
+    vip = networking.VirtualIP(meta, networking.VirtualIPSpec("Public", "IPv4", target))
     expected = usable if isinstance(usable, bool) else generation.name == usable
     assert translate.is_usable(vip, nic(wants=wanted), generation) is expected
     dying = evolve(vip, metadata=ObjectMeta(name="v", owner_references=owners, deletion_timestamp=NOW))

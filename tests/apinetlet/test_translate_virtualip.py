@@ -13,7 +13,7 @@ META = ObjectMeta(namespace="default", name="public", uid="u-1")
 
 
 def vip(family: str = "IPv4", ip: str = "") -> networking.VirtualIP:
-    return networking.VirtualIP(META, networking.VirtualIPSpec(family), networking.VirtualIPStatus(ip))
+    return networking.VirtualIP(META, networking.VirtualIPSpec("Public", family), networking.VirtualIPStatus(ip))
 
 
 def an_ip(family: str = "IPv4", ip: str = "") -> apinet.IP:
