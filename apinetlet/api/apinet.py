@@ -48,7 +48,7 @@ class PeeringReport:
 
 @frozen
 class NetworkStatus:
-    peerings: Mapping[str, tuple[PeeringReport, ...]] = field(factory=dict)
+    peerings: Mapping[str, tuple[PeeringReport, ...] | None] = field(factory=dict)
     """By partition."""
 
 
