@@ -46,8 +46,8 @@ async def checked(settings: Settings, environment: Mapping[str, str]) -> Answer:
     Raises:
         Failure: a kubeconfig cannot be used.
     """
-    async with reaching(settings) as (source, apinet):
-        gathered = await gather(settings, source, apinet, environment=environment)
+    async with reaching(settings) as reach:
+        gathered = await gather(settings, reach.source, reach.apinet, environment=environment, own=reach.own)
         return answer(gathered, findings(settings, gathered.generation, gathered.sides, utc()))
 
 

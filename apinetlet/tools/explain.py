@@ -33,6 +33,8 @@ what, its last Events, and what the next pass would write. Nothing is written. E
 """
 
 LAST_EVENTS = 10
+PENDING = "Pending"
+"""The state of what waits, of every kind that has one."""
 
 
 @frozen
@@ -224,9 +226,11 @@ def waits(story: Story) -> list[tuple[str, str]]:
             found += held
         if source is not None and target.recorded != source.meta.uid:
             found.append((f"{target.kind} {target.meta.name}", f"its end: it was made for {target.recorded}"))
-    found += [("the mapping", f"{one['reason']}: {one['message']}") for one in story.told if one["type"] == "Warning"]
+    found += [("the mapping", f"{one['reason']}: {one['message']}") for one in story.told]
     if story.next.error:
         found.append(("the mapping", story.next.error))
+    if source is not None and not found and not story.next.changes and PENDING in source.state.split():
+        found.append(("the mapping", "the api-net cluster, which has yet to give what the state tells of"))
     return found
 
 

@@ -81,6 +81,8 @@ class SideFacts:
     namespaces: Mapping[str, bool | None] = field(factory=dict)
     missing: tuple[Rule, ...] | None = None
     """The rights that we lack."""
+    is_new: bool = False
+    """Whether our own certificate has yet to be requested; the rights are those to request it."""
     lease: LeaseFacts | None = None
 
 
@@ -101,6 +103,8 @@ def _of_side(
         return
     yield Finding("ok", side, "server", f"{facts.server} answers, {facts.version or 'version unknown'}")
     yield from _clock(facts)
+    if facts.is_new:
+        yield Finding("ok", side, "certificate of our login", "none yet: the daemon requests it at its start")
     yield from (_lifetime(facts.side, one, now) for one in facts.lifetimes)
     yield _generation(settings, generation, facts)
     yield from _kinds(facts)
@@ -177,7 +181,8 @@ def _rights(facts: SideFacts) -> Iterator[Finding]:
     if facts.missing is None:
         yield Finding("unknown", facts.side, "rights", "the server does not say what we may do")
     elif not facts.missing:
-        yield Finding("ok", facts.side, "rights", "all that are needed")
+        what = "all that a request for a certificate needs" if facts.is_new else "all that are needed"
+        yield Finding("ok", facts.side, "rights", what)
     else:
         for rule in facts.missing:
             yield Finding("problem", facts.side, "rights", f"missing: {rule}", f"add {rule.to_add} (apinetlet rbac)")

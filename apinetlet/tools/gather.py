@@ -4,6 +4,7 @@ import datetime as dt
 import email.utils
 import ssl
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from apinetlet.settings import AUTO, Settings
 from apinetlet.tools import fields
 from apinetlet.tools.declared import declared
 from apinetlet.tools.findings import KindFacts, LeaseFacts, Lifetime, SideFacts
+from apinetlet.tools.rights import connecting, rights
 from reconcile import Client, KubeError, Manager, NotFound, ObjectKey, Resource
 from reconcile.core.clock import utc
 from reconcile.kube import tls
@@ -29,6 +31,10 @@ from reconcile.kube.kinds import LEASE, NAMESPACE
 from reconcile.kube.request import HttpRequest
 from reconcile.kube.times import parse_time
 from reconcile.manager.preflight import missing
+from reconcile.manager.rbac import Rule
+
+LOGIN = "our login"
+"""Whose certificate it is that we show."""
 
 
 @frozen
@@ -39,9 +45,16 @@ class Gathered:
     sides: tuple[SideFacts, SideFacts]
 
 
-async def gather(settings: Settings, source: Client, apinet: Client, *, environment: Mapping[str, str]) -> Gathered:
-    """Everything."""
-    first = await _server(SOURCE, source), await _server(APINET, apinet)
+async def gather(
+    settings: Settings,
+    source: Client,
+    apinet: Client,
+    *,
+    environment: Mapping[str, str],
+    own: Mapping[str, dt.datetime | None] = MappingProxyType({}),
+) -> Gathered:
+    """Everything. ``own``: until when the certificates are that we have requested, or shall request, ourselves."""
+    first = await _server(SOURCE, source, own), await _server(APINET, apinet, own)
     found = [await _discovered(client) for client in (source, apinet)]
     served = tuple(
         tuple(
@@ -67,7 +80,7 @@ async def gather(settings: Settings, source: Client, apinet: Client, *, environm
             facts,
             kinds=await _kinds(daemon, facts.side, generation, client, discovery),
             namespaces={name: await _exists(client, name) for name in dict.fromkeys(places[facts.side]) if name},
-            missing=await _missing(daemon, facts.side, client),
+            missing=await _missing(client, _rules(daemon, facts, settings, generation, environment)),
             lease=await _lease(settings, generation, client, environment) if facts.side == SOURCE else None,
         )
     return Gathered(generation, (sides[0], sides[1]))
@@ -100,7 +113,7 @@ async def _lease(
     return await lease_of(client, ObjectKey(lease_namespace(settings, environment), generation.lease))
 
 
-async def _server(side: str, client: Client) -> SideFacts:
+async def _server(side: str, client: Client, own: Mapping[str, dt.datetime | None]) -> SideFacts:
     try:
         asked = utc()
         answer = await client.request(HttpRequest("GET", "/version", (), {"accept": "application/json"}))
@@ -109,8 +122,14 @@ async def _server(side: str, client: Client) -> SideFacts:
         return SideFacts(side, client.transport.host, error=str(error))
     version = orjson.loads(answer.body).get("gitVersion")
     lifetimes = await anyio.to_thread.run_sync(_lifetimes, client) if _access(client) is not None else ()
+    if side in own:  # what the client shows until then is not ours
+        ends = own[side]
+        ours = () if ends is None else (Lifetime(LOGIN, ends),)
+        lifetimes = (*ours, *(one for one in lifetimes if one.what != LOGIN))
     skew = _skew(answer.headers.get("date", ""), asked + took / 2)
-    return SideFacts(side, client.transport.host, version=str(version or ""), skew=skew, lifetimes=lifetimes)
+    is_new = side in own and own[side] is None
+    text = str(version or "")
+    return SideFacts(side, client.transport.host, version=text, skew=skew, lifetimes=lifetimes, is_new=is_new)
 
 
 def _skew(date: str, at: dt.datetime) -> float | None:
@@ -133,7 +152,7 @@ def _lifetimes(client: Client) -> tuple[Lifetime, ...]:
     if access is None or not access.server.startswith("https:"):
         return ()
     material = tls.read(access)
-    texts = {"our login": material.certificate, "the authority": material.ca, "the server": _shown(access)}
+    texts = {LOGIN: material.certificate, "the authority": material.ca, "the server": _shown(access)}
     found = {what: tls.ends_at(text) for what, text in texts.items() if text}
     return tuple(Lifetime(what, ends) for what, ends in found.items() if ends is not None)
 
@@ -209,12 +228,17 @@ async def _exists(client: Client, namespace: str) -> bool | None:
     return True
 
 
-async def _missing(daemon: Manager, side: str, client: Client) -> Any:
+async def _missing(client: Client, rules: Iterable[Rule]) -> tuple[Rule, ...] | None:
     try:
-        return await missing(client, _rules(daemon, side))
+        return await missing(client, rules)
     except KubeError:
         return None
 
 
-def _rules(daemon: Manager, side: str) -> Iterable[Any]:
-    return [one for one in daemon.rules() if one.cluster == side]
+def _rules(
+    daemon: Manager, facts: SideFacts, settings: Settings, generation: Generation, environment: Mapping[str, str]
+) -> list[Rule]:
+    """What we need there; before there is a certificate of ours, to come by it."""
+    found = connecting(settings, environment) if facts.is_new else None
+    found = rights(daemon, settings, generation, environment=environment) if found is None else found
+    return [one for one in found if one.cluster == facts.side]

@@ -1,11 +1,13 @@
 """Both API servers as a tool reaches them: asked once, with few tries, as somebody waits for the answer."""
 
-from collections.abc import AsyncIterator
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from attrs import frozen
 
 from apinetlet.api import GENERATIONS, Generation
+from apinetlet.assembly import APINET, SOURCE
 from apinetlet.connections import connections
 from apinetlet.settings import AUTO, Settings
 from apinetlet.tools.answer import Failure
@@ -27,9 +29,19 @@ class Sides:
     apinet: Client
 
 
+@frozen
+class Reach:
+    """A client for each, before anybody was asked anything."""
+
+    source: Client
+    apinet: Client
+    own: Mapping[str, dt.datetime | None]
+    """Of each side that has a client certificate of its own: until when; None: it has yet to be requested."""
+
+
 @asynccontextmanager
-async def reaching(settings: Settings) -> AsyncIterator[tuple[Client, Client]]:
-    """A client for the source and one for the api-net cluster, by whatever way there is now. Requests no certificate.
+async def reaching(settings: Settings) -> AsyncIterator[Reach]:
+    """Both by whatever way there is now. Requests no certificate.
 
     Raises:
         Failure: a kubeconfig or a store cannot be used.
@@ -43,7 +55,9 @@ async def reaching(settings: Settings) -> AsyncIterator[tuple[Client, Client]]:
         for client in (source, apinet):
             client.settings = PATIENT
             await stack.enter_async_context(client)
-        yield source, apinet
+        rotations = {SOURCE: reach.source.rotation, APINET: reach.apinet.rotation}
+        own = {side: one.identity.ends for side, one in rotations.items() if one is not None}
+        yield Reach(source, apinet, own)
 
 
 @asynccontextmanager
@@ -53,7 +67,8 @@ async def sides(settings: Settings) -> AsyncIterator[Sides]:
     Raises:
         Failure: one cannot be reached or logged in to, or its generation cannot be told; says which.
     """
-    async with reaching(settings) as (source, apinet):
+    async with reaching(settings) as reach:
+        source, apinet = reach.source, reach.apinet
         for side, client in (("source", source), ("api-net", apinet)):
             await answering(side, client)
         generation = await served(settings, source)

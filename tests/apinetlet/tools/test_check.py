@@ -120,6 +120,23 @@ async def test_two_servers_with_all_that_is_needed_give_no_finding_and_are_only_
         assert asked == {("create", "selfsubjectaccessreviews")}
 
 
+async def test_before_there_is_a_certificate_of_our_own_only_the_rights_to_request_one_count() -> None:
+    settings = evolve(SETTINGS, rotate_certificates=True, kubeconfig="kept")
+    requests = [one for one in least(IRONCORE, settings) if one.group == "certificates.k8s.io"]
+    async with guarded(IRONCORE) as world:
+        await grant(world, requests)
+        source, apinet = (getattr(world, side).client(user=ROBOT) for side in (SOURCE, APINET))
+        new, kept = [await gather(settings, source, apinet, environment={}, own={SOURCE: ends}) for ends in (None, NOW)]
+    assert new.sides[0].is_new
+    assert new.sides[0].missing == ()
+    assert not kept.sides[0].is_new
+    assert kept.sides[0].missing
+    assert kept.sides[0].lifetimes == (Lifetime("our login", NOW),)
+    about = {one.about: one.what for one in findings(settings, IRONCORE, new.sides[:1], NOW)}
+    assert about["certificate of our login"] == "none yet: the daemon requests it at its start"
+    assert about["rights"] == "all that a request for a certificate needs"
+
+
 async def test_every_right_that_is_missing_is_named_with_the_rule_to_add() -> None:
     lost = ("ips", "prefixes")
     async with guarded(IRONCORE) as world:

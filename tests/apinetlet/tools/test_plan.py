@@ -184,6 +184,17 @@ async def test_an_object_that_waits_is_explained_with_what_it_waits_for_and_its_
     assert event["reason"] == "NetworkNotFound"
 
 
+async def test_what_nobody_has_given_yet_is_waited_for(ironcore: Lab) -> None:
+    await ironcore.world.declare("networks", "blue", {})
+    network = {"networkRef": {"name": "blue"}, "ipFamilies": ["IPv4"], "ips": [{"value": "10.0.0.1"}]}
+    await ironcore.world.declare("networkinterfaces", "nic", network)
+    async with ironcore.daemon():
+        await ironcore.rest()
+    told = await explained(ironcore, "NetworkInterface", "nic")
+    assert facts(told)["verdict"] == "waits"
+    assert "has yet to give" in text(told)
+
+
 async def test_a_deletion_that_is_held_names_who_holds_it(ironcore: Lab) -> None:
     await ironcore.world.declare("networks", "blue", {})
     async with ironcore.daemon():

@@ -67,6 +67,11 @@ def test_a_form_that_does_not_exist_is_status_2(word: str, capsys: pytest.Captur
     assert "invalid value 'xml' for flag --o: must be one of table, json" in capsys.readouterr().err
 
 
+def test_a_tool_is_loaded_only_when_its_word_is_said() -> None:
+    code = "import sys, apinetlet.cli; sys.exit(any(name.startswith('apinetlet.tools.') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
 def test_the_program_lists_its_tools(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
