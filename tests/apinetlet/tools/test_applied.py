@@ -47,7 +47,7 @@ def document(found: Object) -> Mapping[str, Any]:
 
 
 def compared(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an apply decides about. Addresses of new entries are the server's to give, and lists are compared as sets."""
+    """What an apply decides about: addresses are the server's to give, and the order of lists is no matter."""
     spec = dict(value["spec"])
     spec["ips"] = sorted((one["name"], one["ipFamily"]) for one in spec.get("ips", ()))
     spec["ports"] = sorted((one["port"], one["protocol"]) for one in spec.get("ports", ()))
@@ -107,10 +107,10 @@ def test_a_difference_tells_each_path_and_nothing_that_the_server_keeps_for_itse
     found = difference(touched)
     assert found is not None
     assert [str(line) for line in found.lines] == [
+        "- metadata.labels[a/b]: x",
         "~ spec.ports[0].port: 1 -> 2",
         "+ spec.ports[1].port: 3",
         "- spec.gone.x: 1",
         "+ spec.new.deep: true",
-        "- metadata.labels[a/b]: x",
     ]
     assert difference(evolve(touched, after=before)) is None
