@@ -154,7 +154,9 @@ def _caller() -> FrameType | None:
 
 
 def _unquoted(value: str) -> str:
-    return str(ast.literal_eval(value)) if value[:1] in ("'", '"') else value
+    if value[:1] not in ("'", '"'):
+        return value
+    return str(ast.literal_eval(value)) if "\\" in value else value[1:-1]  # most have nothing to decode
 
 
 def _plain(value: object) -> Any:
