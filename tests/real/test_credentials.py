@@ -26,7 +26,9 @@ from reconcile.kube import login
 from reconcile.kube.access import access
 from reconcile.kube.certificates import pairs
 from reconcile.kube.certificates.pairs import Subject
-from reconcile.kube.kinds import SECRET
+from reconcile.kube.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, SECRET, SERVICE_ACCOUNT
+from reconcile.manager.guard import Guard
+from reconcile.manager.web import Call, Reply
 from reconcile.testing.envtest import ControlPlane
 from tests.real.daemon import Daemon, Place, place
 from tests.real.notary import Notary, a_token, allow, notary, of_apinet, of_source, rule
@@ -34,7 +36,7 @@ from tests.real.waiting import until
 
 pytestmark = pytest.mark.real
 
-PATIENCE: Seconds = 120.0
+PATIENCE: Seconds = 180.0
 """How long a certificate may take on a machine that is busy."""
 BOOTSTRAPPERS = {
     "source": "system:bootstrappers:networking-ironcore-dev:networkplugins",
@@ -209,7 +211,9 @@ async def test_from_empty_stores_to_a_mapped_network_and_through_the_first_renew
 async def test_the_bootstrap_story_from_empty_stores_to_a_revoked_token(
     plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
 ) -> None:
-    async with a_story(plane, tmp_path, dt.timedelta(seconds=40), monkeypatch) as story:
+    # who is killed needs time to come back before a certificate ends
+    life = dt.timedelta(seconds=60 if killed else 40)
+    async with a_story(plane, tmp_path, life, monkeypatch) as story:
         signer = story.notary
         signer.approves = signer.signs = False
 
@@ -322,3 +326,46 @@ async def test_a_daemon_whose_request_is_denied_ends_with_one_line_that_says_so(
         [line] = [line for line in logged(story).splitlines() if "Cannot go on" in line]
     assert "was denied (Test: organizations" in line
     assert "source-certificate" in line
+
+
+async def test_a_real_api_server_says_who_may_read_the_metrics(control_plane: ControlPlane) -> None:
+    async with connect(control_plane.kubeconfig()) as client:
+        for name in ("scraper", "stranger"):
+            await client.apply(SERVICE_ACCOUNT, {"metadata": {"name": name, "namespace": "default"}})
+        group = "system:serviceaccount:default:scraper"
+        subject = {"kind": "User", "name": group, "apiGroup": "rbac.authorization.k8s.io"}
+        rules = [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+        reference = {"kind": "ClusterRole", "name": "metrics-reader", "apiGroup": "rbac.authorization.k8s.io"}
+        await client.apply(CLUSTER_ROLE, {"metadata": {"name": "metrics-reader"}, "rules": rules})
+        await client.apply(
+            CLUSTER_ROLE_BINDING,
+            {"metadata": {"name": "metrics-reader"}, "subjects": [subject], "roleRef": reference},
+        )
+
+        async def token(name: str) -> str:
+            path = f"/api/v1/namespaces/default/serviceaccounts/{name}/token"
+            status, answer = await anyio.to_thread.run_sync(
+                lambda: control_plane.request("POST", path, {"spec": {"expirationSeconds": 600}})
+            )
+            assert status == 201
+            return str(json.loads(answer)["status"]["token"])
+
+        async def page(_: Call) -> Reply:
+            return Reply(b"figures")
+
+        [handler] = Guard(client).guarded({"/metrics": page}).values()
+
+        async def status(shown: str) -> int:
+            return (await handler(Call(path="/metrics", token=shown))).status
+
+        scraper, stranger = await token("scraper"), await token("stranger")
+
+        async def may() -> bool:
+            handler_now = Guard(client).guarded({"/metrics": page})["/metrics"]
+            return (await handler_now(Call(path="/metrics", token=scraper))).status == 200
+
+        await until(may, "the right to read is known")
+        assert await status(scraper) == 200
+        assert await status(stranger) == 403
+        assert await status("rubbish") == 401
+        assert await status("") == 401
