@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol):
             self.deadline = self._house.clock.now() + self._house.settings.idle_seconds
 
     async def _send(self, request: HttpRequest, response: HttpResponse, *, close: bool) -> None:
-        body, headers = response.body, response.headers
+        body, headers = messages.laid_out(request, response), response.headers
         if messages.wants_gzip(request, response.status, len(body)):
             body = await anyio.to_thread.run_sync(_packed, body) if len(body) > _PACKED_ASIDE else _packed(body)
             headers = {**headers, "content-encoding": "gzip", "vary": "Accept-Encoding"}

@@ -9,7 +9,9 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from reconcile.kube.request import HttpRequest
+import orjson
+
+from reconcile.kube.request import HttpRequest, HttpResponse
 
 GZIP_FROM: Final = 128 * 1024
 """Bytes of a body that is worth packing, as the real server has it."""
@@ -17,6 +19,8 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 ONE_BY_ONE: Final = "\n"
 """Between the values of a repeated ``Impersonate-`` header, which may hold commas themselves."""
+_IN_LINES: Final = ("/", "/version")
+"""Pages that are always laid out for people."""
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
@@ -58,6 +62,23 @@ def head(status: int, headers: Mapping[str, str], *, length: int | None, date: s
 def chunk(data: bytes) -> bytes:
     """A part of a body whose length nobody knows yet."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def laid_out(request: HttpRequest, response: HttpResponse) -> bytes:
+    """The body of an answer; JSON as the real server lays it out: in lines for people, else with a line break."""
+    body = response.body
+    if not response.headers.get("content-type", "").startswith("application/json") or not body:
+        return body
+    if request.path in _IN_LINES or response.status == HTTPStatus.NOT_ACCEPTABLE or _is_for_people(request):
+        return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    return body if request.path.startswith("/openapi/") else body + b"\n"
+
+
+def _is_for_people(request: HttpRequest) -> bool:
+    asked = request.get("pretty")
+    if asked:
+        return asked in ("1", "t", "T", "true", "TRUE", "True")
+    return request.headers.get("user-agent", "").startswith(("curl", "Wget", "Mozilla/5.0"))
 
 
 def refusal(status: HTTPStatus) -> bytes:

@@ -118,6 +118,25 @@ async def test_a_head_has_no_body_and_the_same_length(raw: Raw) -> None:
     assert (await raw.answer())[2] == b"ok"
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "end"),
+    [
+        (MAPS, {}, b"]}\n"),
+        ("/api/v1/namespaces/none", {}, b'"code":404}\n'),
+        (MAPS, {"User_Agent": "curl/8.0"}, b"]\n}"),
+        (f"{MAPS}?pretty=true", {}, b"]\n}"),
+        (f"{MAPS}?pretty=false", {"User_Agent": "curl/8.0"}, b"]}\n"),
+        ("/version", {}, b'"\n}'),
+        ("/openapi/v3/apis/apps/v1", {}, b"}}"),
+    ],
+)
+async def test_json_is_laid_out_for_who_reads_it(raw: Raw, path: str, headers: dict[str, str], end: bytes) -> None:
+    raw.send("GET", path, b"", **headers)
+    _, _, body = await raw.answer()
+    assert body.endswith(end), body[-20:]
+    assert orjson.loads(body)
+
+
 async def test_a_watch_comes_in_chunks_and_the_connection_is_good_for_more(server: ApiServer, raw: Raw) -> None:
     raw.send("GET", f"{MAPS}?watch=1&timeoutSeconds=1")
     status, headers = await raw.head()
