@@ -15,6 +15,9 @@ from importlib.util import find_spec
 
 from reconcile.testing.apiserver.flags import BadFlags, Flags, parse
 
+_OBJECTS_BETWEEN_COLLECTIONS = 10_000
+"""Nearly all that a request makes goes without the collector, which would look in vain after each second one."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to stop; the answer is the exit code."""
@@ -55,6 +58,7 @@ async def _run(flags: Flags) -> int:
         # what was loaded stays; the collector need not look at it again and again
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         print(f"listening on {endpoint.url}", flush=True)  # noqa: T201 - what it is asked for
         if await ended(endpoint.server, stop):
             return 0

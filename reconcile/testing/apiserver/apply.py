@@ -236,8 +236,7 @@ def _check(writer: Writer, document: Document, what: str, *, duplicates: bool) -
 def _tracked(writer: Writer, live: Document, new: Document, managers: Managers) -> Managers:
     """The managers after an update: whatever it changed is the writer's, nobody else's."""
     rest, difference = _disowned(writer, live, new, dict(managers), _SELF, force=True)
-    mine = fieldsets.union(fieldsets.union(EMPTY, difference.modified), difference.added)
-    mine = fieldsets.difference(fieldsets.recursive_difference(mine, writer.excluded), _NEVER_OWNED)
+    mine = fieldsets.difference(fieldsets.recursive_difference(difference.changed, writer.excluded), _NEVER_OWNED)
     if mine:
         updater = Manager.updater(writer.name, writer.api_version, writer.subresource)
         if updater in rest:
@@ -285,8 +284,7 @@ def _disowned(
             difference = compare(old_one[0], old_one[1], new_one[1])
             by_version[owned.api_version] = difference.without(writer.excluded)
         difference = by_version[owned.api_version]
-        taken = fieldsets.intersection(owned.fields, difference.modified)
-        taken = fieldsets.union(taken, fieldsets.intersection(owned.fields, difference.added))
+        taken = fieldsets.intersection(owned.fields, difference.changed)
         if taken:
             conflicts[manager] = taken
         if difference.removed:

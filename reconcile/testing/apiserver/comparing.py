@@ -20,6 +20,11 @@ class Difference(NamedTuple):
     modified: FieldSet
     added: FieldSet
 
+    @property
+    def changed(self) -> FieldSet:
+        """What the new document says otherwise than the old one, or for the first time."""
+        return fieldsets.union(self.modified, self.added)
+
     def without(self, excluded: FieldSet) -> "Difference":
         """The same, blind to some fields and all below them."""
         if not excluded:
@@ -50,6 +55,12 @@ def _compare(schema: Schema, old: Any, new: Any, element: str, into: _Sets) -> N
             into.modified[element] = MEMBER
         return
     below = _Sets({}, {}, {})
+    if isinstance(old, dict) and isinstance(new, dict) and schema.type == "object" and not schema.atomic:
+        _maps(schema, old, new, below)
+        for target, under in zip(into, below, strict=True):
+            if under:
+                target[element] = under
+        return
     modified = False
     for form in _forms(schema, old, new):
         if form == Form.MAP and not schema.atomic and (_is_full(old, dict) or _is_full(new, dict)):
