@@ -24,6 +24,7 @@ from reconcile.testing.faultplan import (
     Status,
 )
 from tests.scenarios.desk import Desk, desk
+from tests.scenarios.people import Both
 
 BLUE = {"networkRef": {"name": "blue"}}
 PUBLIC = {"type": "Public", "ipFamilies": ["IPv4"], **BLUE}
@@ -50,9 +51,13 @@ OUTAGES = {
 
 
 async def declare(at: Desk, suffix: str) -> dict[str, ObjectMeta]:
-    """One source of each kind."""
-    kinds = at.world.kinds
+    """One source of each kind; the interface stands on a machine and wants the VirtualIP."""
+    kinds, both = at.world.kinds, Both.of(at)
+    machine = await both.create_interface(f"machine-{suffix}")
+    await both.program(f"machine-{suffix}", "Ready")
+    nic = await both.create_nic(f"nic-{suffix}", on=machine, vip=f"vip-{suffix}")
     return {
+        "networkinterfaces": nic.metadata,
         "loadbalancers": await at.create(kinds.load_balancer, f"web-{suffix}", spec=PUBLIC),
         "natgateways": await at.create(kinds.nat_gateway, f"out-{suffix}", spec=GATEWAY),
         "virtualips": await at.create(kinds.virtual_ip, f"vip-{suffix}", spec={"type": "Public", "ipFamily": "IPv4"}),
@@ -73,6 +78,9 @@ async def settled(at: Desk, metas: dict[str, ObjectMeta]) -> None:
     ]
     assert found["virtualips"]["ip"] == at.made_for(at.world.kinds.apinet_ip, metas["virtualips"])["spec"]["ip"]
     assert at.made_for(at.world.kinds.apinet_nat_gateway_autoscaler, metas["natgateways"])
+    if (nic := metas.get("networkinterfaces")) is not None:
+        assert found["networkinterfaces"]["state"] == "Available"
+        assert Both.of(at).public(f"machine-{nic.name.partition('-')[2]}") == [found["virtualips"]["ip"]]
 
 
 def strike(at: Desk, side: str, plan: FaultPlan) -> None:
@@ -190,13 +198,14 @@ async def test_a_side_that_is_brought_back_from_a_backup_comes_to_an_agreement(
         ports = at.made_for(kinds.apinet_load_balancer, old["loadbalancers"])["spec"].get("ports")
         if side == "source":  # what came after the backup was never asked for
             assert not ports
+            assert (Both.of(at).holder("machine-new"), Both.of(at).public("machine-new")) == ("", [])
             for plural in ("loadbalancers", "loadbalancerroutings", "natgateways", "natgatewayautoscalers", "ips"):
                 names = {one["metadata"]["name"] for one in at.all(at.world.at_apinet[plural])}
                 assert not names & {meta.uid for meta in new.values()}
         else:  # what came after it is made once more
             assert ports == [{"port": 443}]
             assert at.live(kinds.network, new["networks"])["status"]["state"] == "Error"  # its ID is another one
-            del new["networks"]
+            assert at.live(kinds.network_interface, new["networkinterfaces"])["status"]["state"] == "Pending"
             assert at.made_for(kinds.apinet_load_balancer, new["loadbalancers"])
             assert at.made_for(kinds.apinet_ip, new["virtualips"])["spec"]["ip"]
         assert daemon.probes.report("readyz").is_well
