@@ -302,14 +302,22 @@ async def test_one_cluster_on_both_sides_is_as_good_as_two(generation: Generatio
         await declare(both.client(), kinds.network, "blue")
         balancer = await declare(both.client(), kinds.load_balancer, "web", PUBLIC)
         await declare(both.client(), kinds.nat_gateway, "out", GATEWAY)
+        await declare(both.client(), kinds.virtual_ip, "public", ADDRESS)
+        people = Both(generation, kinds, both, both, both.client(), both.client())
+        await people.create_nic(on=await people.create_interface(), vip="public")
+        await people.program("machine-0", "Ready")
         await rest()
+        assert (people.nic().status.state, people.public()) == ("Available", [people.vip().status.ip])
         assert [one.metadata.name for one in both.objects(kinds.apinet_load_balancer)] == [balancer.uid]
         assert len(both.objects(kinds.apinet_nat_gateway)) == 1
         writes = len(both.writes())
-        for name in ("network", "loadbalancer", "natgateway"):
-            daemon.controller(name).enqueue_all()
+        for controller in daemon.controllers:
+            controller.enqueue_all()
         await rest()
         assert len(both.writes()) == writes
+        await people.delete(kinds.virtual_ip, "public")
+        await rest()
+        assert (people.vips, people.public()) == ([], [])
         await both.client().delete(kinds.load_balancer, balancer.key)
         await rest()
         assert both.objects(kinds.load_balancer) == []
