@@ -102,8 +102,9 @@ class Gateways:
         for one in desk.all_there("networkinterfaces", GATEWAY, gateway.metadata.key):
             if self._claimer(one, gateway) == gateway.metadata.uid and one.metadata.uid not in stay:
                 await self._claim(one, gateway, is_served=False)
-        owner = owned_by(gateway, desk.at_apinet["natgateways"])
-        await desk.apinet.apply(document(desk.at_apinet["nattables"], request.key, owner, ips=found))
+        if found or known is not None:
+            owner = owned_by(gateway, desk.at_apinet["natgateways"])
+            await desk.apinet.apply(document(desk.at_apinet["nattables"], request.key, owner, ips=found))
         counts = {"usedNATIPs": len(served), "requestedNATIPs": len(wanted)}
         if {name: look(gateway, "status", name) or 0 for name in counts} != counts:
             await desk.apinet.patch_status(gateway, MergePatch({"status": counts}))

@@ -70,7 +70,9 @@ class Release:
     async def reconcile(self, request: Request) -> Result:
         virtual_ip = self.desk.of("virtualips", request.key)
         claimer = None if virtual_ip is None else claimer_of(virtual_ip)
-        if virtual_ip is None or claimer is None or self.desk.of("networkinterfaces", claimer) is not None:
+        if virtual_ip is None or virtual_ip.metadata.is_deleting:  # one that goes is claimed by nobody anew
+            return DONE
+        if claimer is None or self.desk.of("networkinterfaces", claimer) is not None:
             return DONE
         metadata = {"resourceVersion": virtual_ip.metadata.resource_version}
         await self.desk.source.patch(virtual_ip, MergePatch({"metadata": metadata, "spec": {"targetRef": None}}))
