@@ -16,6 +16,8 @@ from attrs import frozen
 T = TypeVar("T")
 
 _META = "flag"
+NUMBER = "number"
+"""What a ``float`` takes that is no duration."""
 
 
 class FlagError(ValueError):
@@ -39,7 +41,7 @@ class Flag:
 
 def setting(default: T, meaning: str, *, group: str, takes: str = "", choices: Sequence[str] = ()) -> T:
     """A field of a settings class that is also a flag. The type of ``default`` decides how its text is read:
-    a ``float`` is a duration in seconds, written as Go writes durations."""
+    a ``float`` is a duration in seconds, written as Go writes durations, unless it ``takes`` a ``NUMBER``."""
     facts = {"meaning": meaning, "group": group, "takes": takes, "choices": choices}
     return attrs.field(default=default, metadata={_META: facts})
 
@@ -59,6 +61,8 @@ def _flag(name: str, default: Any, *, meaning: str, group: str, takes: str, choi
             return Flag(name, default, meaning, "", group, read_boolean)
         case int():
             return Flag(name, default, meaning, takes or "number", group, int)
+        case float() if takes == NUMBER:
+            return Flag(name, default, meaning, takes, group, float)
         case float():
             return Flag(name, default, meaning, takes or "duration", group, read_duration)
     if choices:

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from apinetlet import modes
 from apinetlet.api import GENERATIONS
-from apinetlet.flags import FlagError, setting
+from apinetlet.flags import NUMBER, FlagError, setting
 from reconcile import Seconds
 
 AUTO = "auto"
@@ -19,7 +19,7 @@ OFF = "0"
 _SOURCE, _TARGET, _MAPPING = "Source cluster", "Api-net cluster", "What is mapped"
 _SERVING, _ELECTION, _LOGGING = "Health and metrics", "Leader election", "Logging"
 _LIMITS, _WORK = "Beyond the Go daemon", "Work"
-_MAY_BE_NEGATIVE = {"qps", "burst", "api_net_qps", "api_net_burst"}
+_MAY_BE_NEGATIVE = {"burst", "api_net_burst"}
 """Below 0 is no limit, as in client-go."""
 
 
@@ -43,7 +43,7 @@ class Settings:
     )
     rotate_certificates: bool = setting(False, "keep renewing the client certificate", group=_SOURCE)
     egress_selector_config: str = setting("", "egress selector to dial through", takes="file", group=_SOURCE)
-    qps: int = setting(0, "requests a second at most; 0: as many as the server takes", group=_SOURCE)
+    qps: float = setting(0.0, "requests a second at most; 0: as many as the server takes", takes=NUMBER, group=_SOURCE)
     burst: int = setting(0, "so many at once all the same; 0: 10. Counts only with --qps", group=_SOURCE)
 
     api_net_kubeconfig: str = setting(
@@ -62,7 +62,9 @@ class Settings:
     )
     api_net_rotate_certificates: bool = setting(False, "keep renewing the client certificate", group=_TARGET)
     api_net_egress_selector_config: str = setting("", "egress selector to dial through", takes="file", group=_TARGET)
-    api_net_qps: int = setting(0, "requests a second at most; 0: as many as the server takes", group=_TARGET)
+    api_net_qps: float = setting(
+        0.0, "requests a second at most; 0: as many as the server takes", takes=NUMBER, group=_TARGET
+    )
     api_net_burst: int = setting(
         0, "so many at once all the same; 0: 10. Counts only with --api-net-qps", group=_TARGET
     )

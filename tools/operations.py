@@ -42,7 +42,7 @@ def _default(flag: flags.Flag) -> str:
         case bool():
             return f"`{str(flag.default).lower()}`"
         case float():
-            return f"`{flag.default:g}s`"
+            return f"`{flag.default:g}`" if flag.takes == flags.NUMBER else f"`{flag.default:g}s`"
     return f"`{flag.default}`"
 
 

@@ -34,6 +34,8 @@ def test_every_flag_has_a_variable_and_a_key_in_the_file(flag: flags.Flag, tmp_p
             text, expected = str(not flag.default).lower(), not flag.default
         case int():
             text, expected = "7", 7
+        case float() if flag.takes == flags.NUMBER:
+            text, expected = "0.5", 0.5
         case float():
             text, expected = "1m30s", 90.0
         case _:

@@ -94,9 +94,9 @@ def test_no_pair_of_flags_is_both_refused_and_used() -> None:
                 read.check()
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "20"])
-def test_limits_may_be_negative_as_in_client_go(number: str) -> None:
-    read = settings(f"--qps={number}", f"--burst={number}", f"--api-net-qps={number}").check()
+@pytest.mark.parametrize("number", ["0", "-1", "20", "0.5"])
+def test_limits_may_be_negative_and_broken_as_in_client_go(number: str) -> None:
+    read = settings(f"--qps={number}", "--burst=-1", f"--api-net-qps={number}").check()
     assert Side.of(read, "source").qps == float(number)
 
 

@@ -34,7 +34,7 @@ def a_pair(name: str) -> Pair:
 
 
 class Server:
-    """Answers with the name that the caller's certificate shows; ``/watch`` is a stream of it, once for each ``tick``."""
+    """Answers with the name that the caller's certificate shows; ``/watch`` is a stream of it, by each ``tick``."""
 
     def __init__(self) -> None:
         self.open: set[str] = set()
