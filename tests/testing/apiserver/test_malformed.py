@@ -364,7 +364,7 @@ async def spoken(host: str, port: int, said: bytes) -> bytes:
             writer.write(said)
             writer.write_eof()
             return await reader.read()
-        except ConnectionError:
+        except OSError:  # it has closed before we have said all
             return b""
         finally:
             writer.close()
