@@ -22,7 +22,7 @@ from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.origin import Origins
 from apinetlet.settings import Settings
 from provider import ProviderID
-from reconcile import Client, Manager, ObjectKey, ObjectMeta, Resource, Seconds
+from reconcile import Client, Manager, ManagerSettings, ObjectKey, ObjectMeta, Resource, Seconds
 from reconcile.kube import MergePatch
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.kube.transport import Guard, Stream, Transport
@@ -143,7 +143,8 @@ def daemon(world: World) -> tuple[Manager, list[Metered]]:
     """The daemon, and its ways to both servers."""
     ways = [Metered(one.transport(user_agent=DAEMON)) for one in (world.source, world.apinet)]
     clients = [Client(one, field_manager=IRONCORE.field_manager) for one in ways]
-    return assemble(Settings(api_net_namespace=TARGET_NAMESPACE), IRONCORE, *clients), ways
+    as_a_process = ManagerSettings(preflight="off", freeze_gc=True)
+    return assemble(Settings(api_net_namespace=TARGET_NAMESPACE), IRONCORE, *clients, manager=as_a_process), ways
 
 
 async def program(world: World, number: int, state: str) -> None:

@@ -6,8 +6,8 @@ in the source stands for everybody. Pure.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Final, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from attrs import frozen
 
@@ -114,7 +114,7 @@ def _peers(peer: Peer, view: View) -> Iterator[dict[str, Any]]:
         case Block():
             yield {"ipBlock": peer.body}
         case Objects(kind=kind) if kind == VIRTUAL_IP:
-            yield from ({"ipBlock": {"cidr": _single(one)}} for one in _addresses(peer, view))
+            yield from ({"ipBlock": {"cidr": one.prefix}} for one in _addresses(peer, view))
         case Objects():
             yield {"objectSelector": dict(peer.said)}
 
@@ -126,9 +126,9 @@ def _targets(regulated: Iterable[Reachable]) -> list[dict[str, Any]]:
     found = {}
     for one in regulated:
         for text in one.ips:
-            if (address := address_of(text)) is not None:
+            if (address := _read(text)) is not None:
                 entry = {"ip": text, "targetRef": {"uid": one.uid, "name": one.name}}
-                found[address.version, int(address), one.uid] = entry
+                found[address.version, address.number, one.uid] = entry
     return [found[key] for key in sorted(found)]
 
 
@@ -139,22 +139,28 @@ def _resolved(rule: Rule, view: View) -> dict[str, Any]:
     if view.expands:
         blocks += [{"cidr": cidr} for cidr in EVERYBODY if rule.is_for_all]
         ports = ports or [{"protocol": protocol} for protocol in PROTOCOLS]
-    ips = [{"ipFamily": f"IPv{one.version}", "prefix": _single(one)} for one in sorted(addresses, key=_place)]
+    ips = [{"ipFamily": f"IPv{one.version}", "prefix": one.prefix} for one in sorted(addresses)]
     return filled({"networkPolicyPorts": ports, "ipBlock": _distinct(blocks), "ips": ips})
 
 
-def _addresses(peer: Objects, view: View) -> list[IPv4Address | IPv6Address]:
+def _addresses(peer: Objects, view: View) -> list["_Address"]:
     """Each once, in order."""
-    found = {address for text in view.find(peer.kind, peer.selector) if (address := address_of(text)) is not None}
-    return sorted(found, key=_place)
+    return sorted({address for text in view.find(peer.kind, peer.selector) if (address := _read(text)) is not None})
 
 
-def _place(address: IPv4Address | IPv6Address) -> tuple[int, int]:
-    return address.version, int(address)
+class _Address(NamedTuple):
+    """An address and what stands for it alone; by their order, addresses have theirs."""
+
+    version: int
+    number: int
+    prefix: str
 
 
-def _single(address: IPv4Address | IPv6Address) -> str:
-    return f"{address}/{address.max_prefixlen}"
+@lru_cache(maxsize=1 << 14)
+def _read(text: str) -> _Address | None:
+    """What a text means, remembered: a rule has thousands, and nearly all of them are those it had before."""
+    address = address_of(text)
+    return None if address is None else _Address(address.version, int(address), f"{address}/{address.max_prefixlen}")
 
 
 def _distinct(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
