@@ -88,35 +88,24 @@ def versions(place: Lab) -> list[str]:
     )
 
 
-async def test_without_yes_nothing_is_written_and_everything_is_told(place: Lab) -> None:
-    before, waiting = versions(place), ours(place)
-    found = await drained(place, evolve(FLAGS, targets="delete"))
+async def test_it_is_told_first_then_sources_are_let_go_and_then_nothing_of_ours_is_left(place: Lab) -> None:
+    before, waiting, made = versions(place), ours(place), made_for(place)
+    told = await drained(place, evolve(FLAGS, targets="delete"))
     assert versions(place) == before
-    assert sorted(one.meta.name for one in found.found if one.action == "release") == sorted(waiting)
-    assert {one.meta.uid for one in found.found if one.action != "release"} == {
-        one.metadata.uid for one in made_for(place)
-    }
-    assert drain.answer(found, is_done=False).status == FINDING
+    assert sorted(one.meta.name for one in told.found if one.action == "release") == sorted(waiting)
+    assert {one.meta.uid for one in told.found if one.action != "release"} == {one.metadata.uid for one in made}
+    assert drain.answer(told, is_done=False).status == FINDING
 
-
-async def test_with_yes_no_source_waits_for_us_and_every_counterpart_is_as_it_was(place: Lab) -> None:
-    before = made_for(place)
-    found = await drained(place, DOING)
-    assert found.remains == {}
+    assert (await drained(place, DOING)).remains == {}
     assert ours(place) == []
-    assert [one.metadata.resource_version for one in made_for(place)] == [
-        one.metadata.resource_version for one in before
-    ]
+    kept = {(one.metadata.uid, one.metadata.resource_version) for one in made_for(place)}
+    assert kept == {(one.metadata.uid, one.metadata.resource_version) for one in made}
     again = await drained(place, DOING)
     assert again.found == []
     assert drain.answer(again, is_done=True).status == OK
 
-
-async def test_with_the_targets_nothing_of_ours_is_left_on_either_side(place: Lab) -> None:
     async with place.world.staff():
-        found = await drained(place, DELETING)
-        assert found.remains == {}
-    assert ours(place) == []
+        assert (await drained(place, DELETING)).remains == {}
     assert made_for(place) == []
     interfaces = place.world.apinet.objects(place.world.kinds.apinet_network_interface)
     assert interfaces

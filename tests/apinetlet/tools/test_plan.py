@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from apinetlet.api import GENERATIONS, IRONCORE
+from apinetlet.api import IRONCORE, ONMETAL
 from apinetlet.demo.world import TARGET_NAMESPACE
 from apinetlet.flags import FlagError
 from apinetlet.settings import Settings
@@ -32,7 +32,7 @@ WEB = {
 }
 
 
-@pytest.fixture(params=GENERATIONS.values(), ids=lambda one: one.name)
+@pytest.fixture(params=[pytest.param(ONMETAL, marks=pytest.mark.proof), IRONCORE], ids=lambda one: one.name)
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Lab]:
     async with lab(request.param) as made:
         yield made

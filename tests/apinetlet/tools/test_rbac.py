@@ -41,6 +41,7 @@ async def test_the_whole_story_needs_just_the_rights_that_are_printed() -> None:
     assert {(one.cluster, one.resource) for one in rules} == used
 
 
+@pytest.mark.proof
 async def test_a_right_that_is_taken_away_is_missed() -> None:
     found = await told(IRONCORE, without(least(IRONCORE), "source", "patch", "networks"))
     assert ("source", "patch", "networks") in found.refused

@@ -122,6 +122,7 @@ class TestRunning:
         assert (status, errors) == (0, "")
         assert "\x1b" not in seen
 
+    @pytest.mark.proof
     async def test_on_a_terminal_it_draws_over_itself_until_it_is_interrupted(self, address: str) -> None:
         words = [sys.executable, "-m", "apinetlet", "top", f"--debug-bind-address={address}", "--interval=10ms"]
 
