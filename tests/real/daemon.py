@@ -8,10 +8,11 @@ import http.client
 import itertools
 import json
 import os
+import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,24 @@ class Place:
         for daemon in self._daemons:
             daemon.process.kill()
 
+    async def endure(self, deaths: int, rng: random.Random) -> None:
+        """Run one daemon after the other, each killed at a random moment but the last, which is left to run."""
+        for _ in range(deaths):
+            daemon = self.start()
+            await anyio.sleep(rng.uniform(0.8, 2.5))
+            daemon.process.kill()
+        self.start()
+
+    async def silent(self) -> None:
+        """Nobody of us writes any more, not even after a restart."""
+        await anyio.sleep(1)
+        before = len(self.writes())
+        daemon = self.start()
+        await daemon.ready()
+        await anyio.sleep(2)
+        assert [readable(one) for one in self.writes()[before:]] == []
+        assert await daemon.stop() == 0
+
     @asynccontextmanager
     async def allocating(self) -> AsyncIterator[None]:
         """The api-net server gives IDs while this block is open."""
@@ -225,6 +244,7 @@ class Place:
             (self.source, self.kinds.network, self.home),
             (self.apinet, self.kinds.apinet_network, self.target),
         ]
+        sides += [(self.source, kind, self.home) for kind in (self.kinds.load_balancer, self.kinds.nat_gateway)]
         for client, kind, where in sides:
             await client.delete_collection(kind, namespace=where)
             for left in (await client.list(kind, namespace=where)).items:
@@ -269,6 +289,13 @@ async def place(
         finally:
             one.processes.close()
             await one.clean()
+
+
+async def everybody(world: Place, act: Callable[[Place, int], Coroutine[Any, Any, None]], number: int) -> None:
+    """So many users at once."""
+    async with anyio.create_task_group() as tasks:
+        for one in range(number):
+            tasks.start_soon(act, world, one)
 
 
 def lines(process: Process) -> list[str]:

@@ -2,38 +2,21 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from apinetlet.api import GENERATIONS, IRONCORE, Generation, apinet, networking
+from apinetlet.api import IRONCORE, apinet, networking
 from apinetlet.origin import Origins
 from provider import ProviderID
 from reconcile.kube import MergePatch, ObjectKey
-from reconcile.testing.envtest import ControlPlane
 from tests.real.addresses import data_plane
-from tests.real.daemon import Place, place, readable
+from tests.real.daemon import Place, everybody
 from tests.real.waiting import until
 
 pytestmark = pytest.mark.real
 KILLS = 10
-
-
-@pytest.fixture(params=GENERATIONS.values(), ids=lambda one: one.name)
-def generation(request: pytest.FixtureRequest) -> Generation:
-    found: Generation = request.param
-    return found
-
-
-@pytest.fixture
-async def world(
-    generation: Generation, two_control_planes: tuple[ControlPlane, ControlPlane], tmp_path: Path
-) -> AsyncIterator[Place]:
-    async with place(generation, two_control_planes, tmp_path) as one:
-        yield one
 
 
 # -- what people do ----------------------------------------------------------------------------------------------------
@@ -70,13 +53,6 @@ async def delete(world: Place, number: int) -> None:
     """The user deletes both of theirs; the machine stays."""
     await world.source.delete(world.kinds.virtual_ip, ObjectKey(world.home, f"vip-{number}"))
     await world.source.delete(world.kinds.network_interface, ObjectKey(world.home, f"nic-{number}"))
-
-
-async def everybody(world: Place, act: Any, number: int) -> None:
-    """So many at once."""
-    async with anyio.create_task_group() as tasks:
-        for one in range(number):
-            tasks.start_soon(act, world, one)
 
 
 # -- what is there -----------------------------------------------------------------------------------------------------
@@ -147,17 +123,6 @@ async def gone(world: Place, number: int) -> None:
     await until(is_so, "nothing is left", within=120)
 
 
-async def silent(world: Place) -> None:
-    """Nobody of us writes any more, not even after a restart."""
-    await anyio.sleep(1)
-    before = len(world.writes())
-    daemon = world.start()
-    await daemon.ready()
-    await anyio.sleep(2)
-    assert [readable(one) for one in world.writes()[before:]] == []
-    assert await daemon.stop() == 0
-
-
 # -- the stories -------------------------------------------------------------------------------------------------------
 
 
@@ -168,7 +133,7 @@ async def test_addresses_come_are_used_change_and_go(world: Place) -> None:
         await everybody(world, create, 5)
         await converged(world, 5, "10.1.{}.0/24")
         assert await daemon.stop() == 0
-        await silent(world)
+        await world.silent()
         daemon = world.start()
         await everybody(world, change, 5)
         await converged(world, 5, "10.2.{}.0/24")
@@ -188,15 +153,8 @@ async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: P
     rng = random.Random(7)
     number = 100
 
-    async def live_dangerously() -> None:
-        for _ in range(KILLS):
-            daemon = world.start()
-            await anyio.sleep(rng.uniform(0.8, 2.5))
-            daemon.process.kill()
-        world.start()
-
     async with data_plane(world.apinet_plane, world.kinds, world.target), anyio.create_task_group() as tasks:
-        tasks.start_soon(live_dangerously)
+        tasks.start_soon(world.endure, KILLS, rng)
         await everybody(world, create, number)
         await converged(world, number, "10.1.{}.0/24")
         await everybody(world, change, number)
@@ -209,4 +167,4 @@ async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: P
         await gone(world, number)
     world.kill()
     assert Counter(one.resource for one in world.writes() if one.code == 201) == {"ips": number}
-    await silent(world)
+    await world.silent()

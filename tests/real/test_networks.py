@@ -2,20 +2,18 @@
 
 import itertools
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation
+from apinetlet.api import IRONCORE, ONMETAL
 from apinetlet.api.networking import NetworkState
 from apinetlet.origin import Origins
 from reconcile.kube import MergePatch, ObjectKey
 from reconcile.kube.kinds import EVENT
-from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.processes import Processes
-from tests.real.daemon import Daemon, Place, lines, place, readable, run_apinetlet
+from tests.real.daemon import Daemon, Place, lines, readable, run_apinetlet
 from tests.real.relay import Relay, Tripwire
 from tests.real.waiting import until
 
@@ -23,20 +21,6 @@ pytestmark = pytest.mark.real
 
 FOREIGN = "example.org/protection"
 """Somebody else's finalizer."""
-
-
-@pytest.fixture(params=GENERATIONS.values(), ids=lambda one: one.name)
-def generation(request: pytest.FixtureRequest) -> Generation:
-    found: Generation = request.param
-    return found
-
-
-@pytest.fixture
-async def world(
-    generation: Generation, two_control_planes: tuple[ControlPlane, ControlPlane], tmp_path: Path
-) -> AsyncIterator[Place]:
-    async with place(generation, two_control_planes, tmp_path) as one:
-        yield one
 
 
 async def mapped(world: Place, name: str) -> None:

@@ -2,49 +2,22 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import anyio
 import orjson
 import pytest
 
-from apinetlet.api import GENERATIONS, IRONCORE, Generation
-from reconcile import NotFound, Resource
+from apinetlet.api import IRONCORE
+from reconcile import Resource
 from reconcile.kube import MergePatch, ObjectKey
-from reconcile.testing.envtest import ControlPlane
-from tests.real.daemon import Place, place, readable
+from tests.real.daemon import Place, everybody
 from tests.real.pairs import data_plane
 from tests.real.waiting import until
 
 pytestmark = pytest.mark.real
 KILLS = 10
 NETWORK = {"networkRef": {"name": "blue"}}
-
-
-@pytest.fixture(params=GENERATIONS.values(), ids=lambda one: one.name)
-def generation(request: pytest.FixtureRequest) -> Generation:
-    found: Generation = request.param
-    return found
-
-
-@pytest.fixture
-async def world(
-    generation: Generation, two_control_planes: tuple[ControlPlane, ControlPlane], tmp_path: Path
-) -> AsyncIterator[Place]:
-    async with place(generation, two_control_planes, tmp_path) as one:
-        try:
-            yield one
-        finally:
-            one.kill()
-            kinds: tuple[Resource[Any], ...] = (one.kinds.load_balancer, one.kinds.nat_gateway)
-            for kind in kinds:
-                for left in (await one.source.list(kind, namespace=one.home)).items:
-                    with suppress(NotFound):
-                        none = MergePatch({"metadata": {"finalizers": None}})
-                        await one.source.patch(kind, left.metadata.key, none)
 
 
 # -- what people do ----------------------------------------------------------------------------------------------------
@@ -85,13 +58,6 @@ async def delete(world: Place, number: int) -> None:
     every: tuple[Resource[Any], ...] = (kinds.load_balancer, kinds.nat_gateway, kinds.load_balancer_routing)
     for kind in every:
         await world.source.delete(kind, ObjectKey(world.home, f"one-{number}"))
-
-
-async def everybody(world: Place, act: Any, number: int) -> None:
-    """So many at once."""
-    async with anyio.create_task_group() as tasks:
-        for one in range(number):
-            tasks.start_soon(act, world, one)
 
 
 # -- what is there -----------------------------------------------------------------------------------------------------
@@ -194,17 +160,6 @@ async def gone(world: Place) -> None:
     await until(is_so, "nothing is left", within=120)
 
 
-async def silent(world: Place) -> None:
-    """Nobody of us writes any more, not even after a restart."""
-    await anyio.sleep(1)
-    before = len(world.writes())
-    daemon = world.start()
-    await daemon.ready()
-    await anyio.sleep(2)
-    assert [readable(one) for one in world.writes()[before:]] == []
-    assert await daemon.stop() == 0
-
-
 async def addresses(world: Place) -> dict[str, list[str]]:
     """What users were told, by kind and name."""
     kinds = (world.kinds.load_balancer, world.kinds.nat_gateway)
@@ -225,7 +180,7 @@ async def test_balancers_and_gateways_come_change_and_go_and_keep_their_addresse
         await converged(world, 5, 80, 2048, 2)
         before = await addresses(world)
         assert await daemon.stop() == 0
-        await silent(world)
+        await world.silent()
         daemon = world.start()
         await everybody(world, change, 5)
         await converged(world, 5, 443, 64, 1)
@@ -243,17 +198,10 @@ async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: P
     """At random moments, while all of it is created, changed and deleted at once; then the audit log is silent."""
     rng, number = random.Random(7), 100
 
-    async def live_dangerously() -> None:
-        for _ in range(KILLS):
-            daemon = world.start()
-            await anyio.sleep(rng.uniform(0.8, 2.5))
-            daemon.process.kill()
-        world.start()
-
     plane = data_plane(world.apinet_plane, world.kinds, world.target)
     async with world.allocating(), plane, anyio.create_task_group() as tasks:
         await world.create("blue")
-        tasks.start_soon(live_dangerously)
+        tasks.start_soon(world.endure, KILLS, rng)
         await everybody(world, create, number)
         await converged(world, number, 80, 2048, 2)
         before = await addresses(world)
@@ -268,4 +216,4 @@ async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: P
     # an answer that its daemon did not live to read may be on record without its code
     assert made["networks"] == 1
     assert all(number - KILLS <= made[kind] <= number for kind in pair)
-    await silent(world)
+    await world.silent()
