@@ -69,3 +69,10 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_names_a_place_on_somebodys_machine(page: Path) -> None:
     assert re.findall(r"(?:^|[\s\"'`(])(/(?:work|root|home)/[^\s`]*)", page.read_text()) == []
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = {found for page in PAGES for found in re.findall(r"(tests/[\w/]+\.py)::(test_\w+)", page.read_text())}
+    sources = {file: (ROOT / file).read_text() for file, _ in named}
+    assert named
+    assert [name for file, name in sorted(named) if f"def {name}(" not in sources[file]] == []
