@@ -9,7 +9,7 @@ import asyncio
 import math
 import ssl
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import httptools
 
@@ -17,6 +17,10 @@ from reconcile.core.clock import Clock, Seconds
 from reconcile.kube.errors import BadAnswer, ConnectionFailed, RequestTimeout
 from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.kube.transport import TransportSettings, about, reason, too_large
+
+_STOOD_STILL: Final[Seconds] = 1.0
+"""A timer that is so late was not late because of the server."""
+_GRACE: Final[Seconds] = 5.0
 
 
 class Stale(Exception):
@@ -202,6 +206,9 @@ class Connection(asyncio.Protocol):
                 self._limit(self._deadline)
         elif self._request is None:
             self.abort()
+        elif self._clock.now() - self._deadline > _STOOD_STILL:
+            # we did not run when time was up, and maybe neither did the server: what came is still to be read
+            self._limit(self._clock.now() + _GRACE)
         else:
             self._fail(RequestTimeout(f"{self._about()}: no answer in time", sent=True))
 

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -445,6 +446,16 @@ async def test_an_answer_that_never_comes_leaves_the_outcome_unknown(connect: Co
             await transport.open(GET, timeout=0.05)
         assert caught.value.sent
         await until(lambda: peer.open == 0)
+
+
+async def test_time_in_which_everybody_stood_still_is_no_silence_of_the_server() -> None:
+    async def stand_still(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        time.sleep(1.7)  # noqa: ASYNC251 - as when the machine sleeps: nobody runs, the client's timer included
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with Peer(stand_still).serving() as peer, reaching(peer, "wire") as transport:
+        assert (await transport.call(POST, timeout=0.2)).body == b"ok"
 
 
 @pytest.mark.parametrize("pieces", [(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",), (CHUNKED, chunk(b"ab"))])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -201,6 +202,17 @@ async def test_a_request_that_does_not_end_costs_its_connection(endpoint: Endpoi
     assert await raw.end() == b""
     await anyio.sleep(0.01)
     assert not endpoint.connections
+
+
+async def test_time_in_which_the_server_stood_still_costs_no_connection(server: ApiServer, dial: Dial) -> None:
+    async with listening(server, settings=HttpSettings(idle_seconds=1.5)) as endpoint:
+        raw = await dial(endpoint)
+        raw.send("GET", MAPS)
+        assert (await raw.answer())[0] == 200
+        time.sleep(3.2)  # noqa: ASYNC251 - as when the process is stopped
+        await anyio.sleep(0.1)  # now the server counts
+        raw.send("GET", MAPS)
+        assert (await raw.answer())[0] == 200
 
 
 async def test_a_watcher_that_reads_nothing_is_cut_and_holds_up_nobody(
