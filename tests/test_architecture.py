@@ -71,9 +71,9 @@ PURE = {
         "reconcile/manager": "lease.py rbac.py tables.py",
         "reconcile/testing/apiserver": "storage.py routes.py schema.py apply.py strategy.py gc.py messages.py "
         "tokens.py impersonation.py flags.py",
-        "apinetlet": "names.py origin.py claims.py predicates.py selection.py flags.py settings.py translate/ api/ demo/table.py "
-        "demo/checks.py demo/source.py demo/networkids.py demo/addresses.py demo/claims.py demo/actors/slots.py "
-        "demo/actors/room.py",
+        "apinetlet": "names.py origin.py claims.py predicates.py selection.py flags.py settings.py translate/ api/ "
+        "demo/table.py demo/checks.py demo/source.py demo/networkids.py demo/addresses.py demo/claims.py "
+        "demo/actors/slots.py demo/actors/room.py",
     }.items()
     for module in modules.split()
 }

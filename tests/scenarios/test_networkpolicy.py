@@ -491,6 +491,27 @@ async def test_a_pass_over_a_mapped_policy_writes_nothing_nor_does_a_restart(at:
         assert at.everything() == before
 
 
+async def test_counterparts_of_the_former_layout_are_moved_and_kept_and_a_second_start_moves_nothing(at: Desk) -> None:
+    async with at.daemon():
+        _, meta = await told_of_two(at)
+        await at.rest(5)
+    expected = at.origin("NetworkPolicy", meta)
+    uids = [one["metadata"]["uid"] for one in (copy(at, meta), rule(at, meta))]
+    there = ObjectMeta(namespace=TARGET_NAMESPACE, name=meta.uid)
+    for kind in (POLICIES.target, POLICIES.rule):
+        former = {"labels": expected["annotations"], "annotations": dict.fromkeys(expected["annotations"])}
+        await at.change(kind, there, {"metadata": former})
+    async with at.daemon():
+        await at.rest(5)
+    for document, uid in zip((copy(at, meta), rule(at, meta)), uids, strict=True):
+        head = document["metadata"]
+        assert (head["uid"], {where: head[where] for where in expected}) == (uid, expected)
+    before = at.everything()
+    async with at.daemon():
+        await at.rest(5)
+        assert at.everything() == before
+
+
 async def test_the_first_generation_maps_no_policies() -> None:
     async with desk(ONMETAL) as at, at.daemon() as daemon:
         await at.declare_network()
