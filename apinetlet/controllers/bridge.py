@@ -5,7 +5,7 @@ cache, everything is deleted by uid, and a finalizer goes only once the other si
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -169,14 +169,13 @@ class Bridge:
         self.home.found()
         return target
 
-    def _applied(self, body: dict[str, Any]) -> Iterable[bytes]:
-        """The sets of fields that were applied to the object of ``body`` under our name."""
+    def _applied(self, body: dict[str, Any]) -> Iterator[bytes]:
+        """The sets of fields that were applied to the object of ``body`` under our name; looked for when asked for."""
         kind, meta = (body["apiVersion"], body["kind"]), body["metadata"]
         for informer in self.apinet.informers:
             if ((resource := informer.watched.resource).api_version, resource.kind) == kind:
                 known = self.apinet.store(resource).entry(ObjectKey(meta["namespace"], meta["name"]))
-                return () if known is None else [applied.fields for applied in known.applied]
-        return ()
+                yield from () if known is None else (applied.fields for applied in known.applied)
 
     async def recreate(
         self, source: Source, resource: Resource[Target], target: Target, field: str, *, end: End | None = None
