@@ -32,7 +32,7 @@ def check(schema: Schema, value: Any, *, duplicates: bool = False, known: Any = 
 
 
 def _is_plain(schema: Schema, value: Any, known: Any) -> bool:
-    """Whether a document surely fits: it has nothing new but maps of scalars that do. Tells most at once."""
+    """Whether a document surely fits: what is new in it are maps and scalars that do. Tells most at once."""
     if schema is DEDUCED:
         return True
     if not isinstance(value, dict) or schema.type != "object":
@@ -50,9 +50,17 @@ def _is_plain(schema: Schema, value: Any, known: Any) -> bool:
         elif isinstance(child, dict):
             if not _is_plain(below, child, before.get(name, MISSING)):
                 return False
-        elif isinstance(child, list) or _scalar_problem(below, child):
+        elif isinstance(child, list):
+            if not _is_open(below):
+                return False
+        elif _scalar_problem(below, child):
             return False
     return True
+
+
+def _is_open(schema: Schema) -> bool:
+    """Whether any list will do, as for managedFields."""
+    return schema.type == "array" and schema.relation is Items.ATOMIC and schema.items is DEDUCED
 
 
 def _problems(schema: Schema, value: Any, duplicates: bool, path: str = "", known: Any = MISSING) -> Iterator[str]:
@@ -76,7 +84,7 @@ def _problems(schema: Schema, value: Any, duplicates: bool, path: str = "", know
         if not isinstance(value, list):
             yield _say(path, f"expected list, got &{{{go_plain(value)}}}")
             return
-        if schema.relation is not Items.ATOMIC or schema.items is not DEDUCED:
+        if not _is_open(schema):
             yield from _item_problems(schema, value, duplicates, path)
     elif problem := _scalar_problem(schema, value):
         yield _say(path, problem)

@@ -5,6 +5,7 @@ write may change, when the generation counts, which names are good. ``Hooks`` ar
 inside the same write. Pure.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -67,9 +68,14 @@ class Strategy:
     def resets(self, subresource: str) -> FieldSet:
         """Fields that nobody comes to own by a write through a subresource ("" for the object itself)."""
         if not subresource:
-            return of_paths(*((f"f:{part}",) for part in self.main_keeps))
+            return _whole(self.main_keeps)
         changes = self.subresources.get(subresource, ())
-        return of_paths(*((f"f:{part}",) for part in ("metadata", "spec") if part not in changes))
+        return _whole(tuple(part for part in ("metadata", "spec") if part not in changes))
+
+
+@functools.cache
+def _whole(parts: tuple[str, ...]) -> FieldSet:
+    return of_paths(*((f"f:{part}",) for part in parts))
 
 
 def custom(*, status: bool = False, **changes: Any) -> Strategy:
