@@ -26,6 +26,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from benchmarks import hammer
+from benchmarks.plot import plot
 from reconcile.kube.request import HttpRequest
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.assets import MissingAssets
@@ -227,39 +228,6 @@ async def _cost(sizes: list[int], of_history: bool) -> list[float]:
     return costs
 
 
-def plot(file: Path, sizes: list[int], history: list[float], objects: list[float]) -> None:
-    """Draw two lines as SVG, with nothing but text."""
-    width, height, left, bottom = 640, 260, 60, 40
-    top = max(*history, *objects) * 1.25
-
-    def at(size: int, cost: float) -> str:
-        x = left + (width - left - 20) * size / sizes[-1]
-        return f"{x:.0f},{height - bottom - (height - bottom - 20) * cost / top:.0f}"
-
-    def line(costs: list[float], color: str, label: str, row: int) -> str:
-        points = " ".join(at(size, cost) for size, cost in zip(sizes, costs, strict=True))
-        return (
-            f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2"/>'
-            f'<text x="{left + 12}" y="{30 + 18 * row}" fill="{color}">{label}</text>'
-        )
-
-    axes = "".join(
-        f'<text x="{at(size, 0).split(",")[0]}" y="{height - 20}" text-anchor="middle" fill="#666">{size:,}</text>'
-        for size in (sizes[0], sizes[len(sizes) // 2], sizes[-1])
-    )
-    file.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-        f'font-size="13"><rect width="{width}" height="{height}" fill="#fff"/>'
-        f'<path d="M{left},20 V{height - bottom} H{width - 20}" fill="none" stroke="#999"/>'
-        f'<text x="6" y="16" fill="#666">µs a write</text>{axes}'
-        f'<text x="{left - 8}" y="{height - bottom}" text-anchor="end" fill="#666">0</text>'
-        f'<text x="{left - 8}" y="{24}" text-anchor="end" fill="#666">{top:.0f}</text>'
-        + line(history, "#2563eb", "earlier changes of the object", 0)
-        + line(objects, "#dc2626", "other objects of the kind", 1)
-        + "</svg>\n"
-    )
-
-
 # -- all of it ---------------------------------------------------------------------------------------------------------
 
 
@@ -290,7 +258,8 @@ def main() -> None:
     if flags.plot:
         sizes = list(range(500, 10_001, 500))[: 3 if flags.quick else None]
         history, objects = (asyncio.run(_cost(sizes, of_history)) for of_history in (True, False))
-        plot(flags.plot, sizes, history, objects)
+        lines = {"earlier changes of the object": history, "other objects of the kind": objects}
+        plot(flags.plot, "µs a write", sizes, lines)
         print(f"a write costs {history[0]:.0f} to {history[-1]:.0f} us over history, ", end="")
         print(f"{objects[0]:.0f} to {objects[-1]:.0f} us over objects: {flags.plot}")
 
