@@ -81,7 +81,7 @@ async def daemon(world: World, settings: Settings = SETTINGS) -> AsyncIterator[M
 
 async def told(generation: Generation, rules: Iterable[Rule], *, watch_list: bool = True) -> Told:
     """The story of the demo under ``rules``, with somebody who waits for what is not there, for there is an Event."""
-    missed = []
+    missed, ended = [], False
     async with guarded(generation, watch_list=watch_list) as world:
         await grant(world, rules)
         await world.declare("natgateways", "lost", {"type": "Public", "networkRef": {"name": "no"}, "ipFamily": "IPv4"})
@@ -98,13 +98,14 @@ async def told(generation: Generation, rules: Iterable[Rule], *, watch_list: boo
                     if not step.goal(world):
                         missed.append(step.title)
                         break
+            ended = True
         asked = [
             (side, one) for side in (SOURCE, APINET) for one in getattr(world, side).audit if one.user == ROBOT.name
         ]
     return Told(
         frozenset(_named(side, one) for side, one in asked if one.code == 403),
         frozenset(_named(side, one) for side, one in asked if one.code != 403),
-        tuple(missed),
+        tuple(missed) if ended else (*missed, "it could not go on"),
     )
 
 
