@@ -112,6 +112,20 @@ ALERTS: Final = (
         "{{ $value | humanizePercentage }} of the requests to {{ $labels.host }} fail.",
     ),
     Alert(
+        "ApinetletRenewalsFail",
+        f'sum by (name) (increase(client_certificate_renewals_total{{{JOB}, outcome="failed"}}[30m])) > 2',
+        "0m",
+        "warning",
+        "The client certificate for {{ $labels.name }} could not be renewed {{ $value }} times.",
+    ),
+    Alert(
+        "ApinetletCertificateEnds",
+        f"min by (name) (client_certificate_ttl_seconds{{{JOB}}}) < 60",
+        "0m",
+        "critical",
+        "The client certificate for {{ $labels.name }} ends in {{ $value | humanizeDuration }}.",
+    ),
+    Alert(
         "ApinetletLoopLags",
         f"histogram_quantile(0.99, sum by (le) (rate(loop_lag_seconds_bucket{{{JOB}}}[5m]))) > 1",
         "10m",

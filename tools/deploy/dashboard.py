@@ -144,6 +144,11 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
     (
         "The process",
         (
+            Panel(
+                "Client certificates end in",
+                ((f"min by (name) (client_certificate_ttl_seconds{{{JOB}}})", "{{name}}"),),
+                "s",
+            ),
             Panel("Leaders", ((f"sum(leader_election_master_status{{{JOB}}})", "leaders"),), kind="stat"),
             Panel("Memory", ((f"process_resident_memory_bytes{{{JOB}}}", "{{instance}}"),), "bytes"),
             Panel("CPU", ((f"rate(process_cpu_seconds_total{{{JOB}}}[5m])", "{{instance}}"),), "percentunit"),

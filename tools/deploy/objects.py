@@ -1,21 +1,21 @@
 """The objects that run apinetlet, each with places for the values, and under which conditions each is there.
 
-The rights are those that the daemon declares (``Manager.rules``), so a new watch or write changes them by itself.
+The rights are those that ``apinetlet rbac`` prints for the same flags: a new watch or write changes them by itself.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Any, Final
 
 from attrs import frozen
 
 from apinetlet.api import GENERATIONS, Generation
-from apinetlet.app import elector
-from apinetlet.assembly import APINET, SOURCE, assemble
+from apinetlet.assembly import APINET, SOURCE
 from apinetlet.settings import Settings
+from apinetlet.tools.declared import declared as as_declared
+from apinetlet.tools.rights import rights as rights_for
 from reconcile.manager import rbac
-from reconcile.testing.apiserver import ApiServer
 from tools.deploy import alerts, dashboard
 from tools.deploy.template import Condition, Each, When
 
@@ -228,16 +228,17 @@ def monitoring() -> list[Object]:
 def declared(generation: Generation, *, whole: bool) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
     """The roles of both sides as the daemon declares them; ``whole``: all source namespaces are mapped."""
 
-    async def ask() -> tuple[rbac.Rule, ...]:
-        settings = Settings(
-            api_net_namespace=TARGET_NAMESPACE,
-            namespace="" if whole else SOURCE_NAMESPACE,
-            leader_elect=True,
-            leader_election_namespace="${release.namespace}",
-        )
-        source, apinet = ApiServer(), ApiServer()
-        election = elector(settings, generation, partial(source.client))
-        return assemble(settings, generation, source.client(), apinet.client(), election=election).rules()
+    settings = Settings(
+        api_net_namespace=TARGET_NAMESPACE,
+        namespace="" if whole else SOURCE_NAMESPACE,
+        leader_elect=True,
+        leader_election_namespace="${release.namespace}",
+        metrics_bind_address=f":{METRICS}",
+        metrics_secure=False,
+    )
+
+    async def ask() -> tuple[rbac.Rule, ...]:  # a manager is made on a loop
+        return rights_for(as_declared(settings, generation), settings, generation, environment={})
 
     return rbac.roles(asyncio.run(ask()), "${release.name}")
 

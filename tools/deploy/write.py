@@ -33,8 +33,9 @@ def outdated() -> list[str]:
 
 def write() -> None:
     """Make the folder anew."""
+    wanted = files()
     shutil.rmtree(FOLDER, ignore_errors=True)
-    for path, text in files().items():
+    for path, text in wanted.items():
         place = FOLDER / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)

@@ -1,0 +1,49 @@
+"""The code blocks of the documents: those that are files, and those that are commands."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK: Final = re.compile(
+    r"(?:<!-- example: (?P<file>\S+) -->\n)?^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.S | re.M
+)
+LANGUAGES: Final = {"python", "sh", "yaml", "toml", "json", "diff", "console", ""}
+"""A block without a language is output, or a picture in text."""
+
+
+@frozen
+class Block:
+    """One code block."""
+
+    page: str
+    language: str
+    file: str
+    """The name it is given, if it is a whole file."""
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    name = page.relative_to(ROOT).as_posix()
+    return [Block(name, one["language"], one["file"] or "", one["text"]) for one in BLOCK.finditer(page.read_text())]
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Every command of the page's ``sh`` blocks in words, without comments; a pipe's parts one by one."""
+    for block in blocks(page):
+        if block.language == "sh":
+            lexer = shlex.shlex(block.text.replace("\\\n", " "), posix=True, punctuation_chars="|;&<>\n")
+            lexer.whitespace, lexer.commenters, lexer.whitespace_split = " \t", "#", True
+            words: list[str] = []
+            for word in [*lexer, "\n"]:
+                if set(word) <= set("|;&\n"):
+                    if words:
+                        yield words
+                    words = []
+                else:
+                    words.append(word)
