@@ -14,7 +14,7 @@ from attrs import evolve
 from apinetlet.api import Generation
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.origin import Origins
-from reconcile import ObjectKey, ObjectMeta, Resource
+from reconcile import Manager, ObjectKey, ObjectMeta, Resource
 from reconcile.kube import MergePatch
 from reconcile.kube.kinds import EVENT
 from reconcile.testing.apiserver import ApiServer
@@ -49,6 +49,29 @@ class Desk(Lab):
     async def delete(self, resource: Resource[Any], meta: ObjectMeta) -> None:
         """Delete an object as somebody else; it stays while it has finalizers."""
         await self.server(resource).client().delete(resource, meta.key)
+
+    async def delete_by_force(self, resource: Resource[Any], meta: ObjectMeta) -> None:
+        """Delete an object and strip its finalizers."""
+        await self.delete(resource, meta)
+        await self.change(resource, meta, {"metadata": {"finalizers": None}})
+
+    async def quiet(self, daemon: Manager, controller: str) -> None:
+        """Looked at a hundred times, everything stays as it is."""
+        before = self.everything()
+        for number in range(100):
+            daemon.controller(controller).enqueue_all(f"pass {number}")
+            await self.rest(1)
+        assert self.everything() == before
+
+    async def quiet_after_a_restart(self) -> None:
+        """Another life of the daemon writes nothing, and reads no object by itself."""
+        gets, writes = [len(self.requests(side, "get")) for side in ("source", "apinet")], self.world.writes
+        before = self.everything()
+        async with self.daemon():
+            await self.rest()
+        assert self.everything() == before
+        assert self.world.writes == writes
+        assert [len(self.requests(side, "get")) for side in ("source", "apinet")] == gets
 
     async def declare_network(self, name: str = "blue", **metadata: Any) -> ObjectMeta:
         """A user declares a network."""

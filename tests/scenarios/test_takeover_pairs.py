@@ -128,8 +128,7 @@ async def test_pairs_that_the_go_daemon_left_behind_are_cleaned_up(desk: Desk, f
     for kind in (kinds.load_balancer, kinds.nat_gateway, kinds.network):
         for one in desk.all(kind):
             meta = ObjectMeta(namespace=one["metadata"]["namespace"], name=one["metadata"]["name"])
-            await desk.delete(kind, meta)
-            await desk.change(kind, meta, {"metadata": {"finalizers": None}})
+            await desk.delete_by_force(kind, meta)
     async with desk.daemon():
         await desk.rest()
     assert [kind.name for kind in desk.world.at_apinet.values() if desk.all(kind)] == []
