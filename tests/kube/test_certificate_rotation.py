@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -422,11 +423,31 @@ async def test_our_clock_alone_that_is_ahead_stops_nothing_while_the_server_know
         assert rotation.renewed == 2
 
 
-async def test_certificates_that_are_due_as_they_come_are_not_requested_without_a_pause() -> None:
+async def test_certificates_of_seconds_are_renewed_as_often_and_no_more() -> None:
     async with land(dt.timedelta(seconds=4)) as world, begun(world.rotation()) as rotation:
         await anyio.sleep(100)
         assert 100 / 4 <= rotation.renewed <= 102
         assert rotation.problem() == ""
+
+
+async def test_certificates_that_are_due_as_they_come_last_for_half_of_what_is_left_of_them() -> None:
+    async with land() as world:
+        assert world.signer.ca is not None
+        sign = world.signer.ca.sign_request
+
+        class Backdating:
+            """A signer whose certificates began ten days ago."""
+
+            def sign_request(self, pem: str, usages: Any, *, validity: tuple[dt.datetime, dt.datetime]) -> str:
+                return sign(pem, usages, validity=(validity[0] - 10 * DAY, validity[1]))
+
+        world.signer.ca = Backdating()  # type: ignore[assignment]
+        async with begun(world.rotation(settings=QUICK)) as rotation:
+            await anyio.sleep(600)
+            assert rotation.renewed == 1
+            await anyio.sleep(10 * 86400)
+            assert 19 <= rotation.renewed <= 22
+            assert rotation.problem() == ""
 
 
 # what is shown of it
