@@ -170,4 +170,5 @@ def _policy(write: Write) -> Iterator[Fault]:
     if (checks.at(write.object, "spec.priority") or 0) < 0:
         yield invalid_value("spec.priority", checks.at(write.object, "spec.priority"), "must be non-negative")
     yield from checks.given(write.object, "spec.policyTypes", "must specify policy types")
+    yield from checks.policy_rules(write.object, ("NetworkInterface", "LoadBalancer"))
     yield from checks.fixed(write, "spec.networkRef")

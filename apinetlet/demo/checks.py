@@ -124,3 +124,21 @@ def of_family(ip: object, family: object, path: str) -> Iterator[Fault]:
     """An address must be of the family that is claimed for it."""
     if isinstance(ip, str) and ip and family_of(ip) != family:
         yield invalid_value(path, ip, f"IP should have family {family}")
+
+
+def policy_rules(document: Document, kinds: Iterable[str]) -> Iterator[Fault]:
+    """Of a network policy: selectors are of these kinds, and a range of ports ends where it begins, or later."""
+    allowed = tuple(kinds)
+    for field, side in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(entries(document, f"spec.{field}")):
+            path = f"spec.{field}[{index}]"
+            for place, port in enumerate(entries(rule, "ports")):
+                first, last = port.get("port") or 0, port.get("endPort") or 0
+                if last and not first:
+                    yield required(f"{path}.ports[{place}].port", "must specify port with endPort")
+                elif last and last < first:
+                    yield invalid_value(f"{path}.ports[{place}].endPort", last, "must be greater than or equal to port")
+            for place, peer in enumerate(entries(rule, side)):
+                kind = at(peer, "objectSelector.kind")
+                if at(peer, "objectSelector") is not None and kind not in allowed:
+                    yield not_supported(f"{path}.{side}[{place}].objectSelector.kind", kind or "", allowed)

@@ -240,6 +240,7 @@ def default_policy(document: Document) -> None:
 def policy(write: Write) -> Iterator[Fault]:
     yield from checks.given(write.object, "spec.networkRef.name", "must specify network ref name")
     yield from checks.given(write.object, "spec.policyTypes", "must specify policy types")
+    yield from checks.policy_rules(write.object, ("NetworkInterface", "LoadBalancer", "VirtualIP"))
     yield from checks.fixed(write, "spec.networkRef")
 
 

@@ -1,6 +1,7 @@
 """NetworkPolicies between two clusters: every acceptance scenario under its id; only ``ironcore`` maps them."""
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from apinetlet.api import IRONCORE, ONMETAL, PolicyKinds
 from apinetlet.demo.world import TARGET_NAMESPACE
 from provider import ProviderID
 from reconcile import ObjectMeta, Resource
+from reconcile.kube.errors import Invalid
 from tests.scenarios.desk import HOME, Desk, desk
 
 FOUND = PolicyKinds.of(IRONCORE)
@@ -510,6 +512,20 @@ async def test_counterparts_of_the_former_layout_are_moved_and_kept_and_a_second
     async with at.daemon():
         await at.rest(5)
         assert at.everything() == before
+
+
+async def test_the_servers_refuse_what_no_policy_of_theirs_may_say(at: Desk) -> None:
+    network = await at.declare_network()
+    for ports in ([{"endPort": 9}], [{"port": 9, "endPort": 8}]):
+        with pytest.raises(Invalid, match=r"spec\.ingress\[0\]\.ports\[0\]"):
+            await policy(at, ingress=[{"ports": ports}])
+    with pytest.raises(Invalid, match=r"objectSelector\.kind: Unsupported value"):
+        await policy(at, ingress=[{"from": [chosen("Machine", app="a")]}])
+    spec = {"networkRef": {"name": network.uid}, "networkInterfaceSelector": {}, "policyTypes": ["Egress"]}
+    for kind in ("NetworkInterface", "VirtualIP"):
+        made = at.create(POLICIES.target, kind.lower(), spec={**spec, "egress": [{"to": [chosen(kind, app="a")]}]})
+        with pytest.raises(Invalid) if kind == "VirtualIP" else nullcontext():
+            await made
 
 
 async def test_the_first_generation_maps_no_policies() -> None:
