@@ -267,7 +267,7 @@ def load(folder: Path) -> None:
 
 def in_process(folder: Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "reconcile.testing.apiserver", "--port", "0", "--data-dir", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stderr.rstrip("\n").rstrip("0123456789")
 
 
@@ -321,6 +321,9 @@ async def rounds_of_sigkill(folder: Path, rounds: int, rng: random.Random, sync:
                     watcher = Seen(client)
                     tasks.start_soon(watcher.run)
                     await anyio.sleep(rng.uniform(0.05, 0.4))
+                    with anyio.fail_after(60):  # a slow machine takes its time
+                        while sum(writer.count for writer in writers) <= WRITERS:
+                            await anyio.sleep(0.01)
                     process.send_signal(signal.SIGKILL)
                     await anyio.sleep(0.05)
                     tasks.cancel_scope.cancel()
