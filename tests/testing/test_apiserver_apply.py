@@ -329,3 +329,13 @@ async def test_owners_that_cannot_be_read_are_those_that_were(api: Api, fields: 
     assert list(made.owners.values()) == [{"f:data": {".": {}, "f:x": {}}}]
     again = await api.merge(f"{api.maps}/a", {"metadata": {"managedFields": [entry]}})
     assert again.owners == made.owners
+
+
+@pytest.mark.parametrize("field", ["labels", "annotations"])
+async def test_the_write_after_an_apply_that_left_a_map_empty_tidies_up(api: Api, field: str) -> None:
+    await api.apply(f"{api.things}/a", a_thing("a", **{field: {"j": "p"}}), "me")
+    emptied = await api.apply(f"{api.things}/a", a_thing("a", **{field: {}}), "me")
+    assert field not in emptied.meta
+    tidied = await api.merge(f"{api.things}/a", {"metadata": {}})
+    assert tidied.version != emptied.version
+    assert (await api.merge(f"{api.things}/a", {"metadata": {}})).version == tidied.version

@@ -111,14 +111,18 @@ def keep(document: Document, old: Document) -> None:
         metadata["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
 
 
+_MAPS: Final = ("labels", "annotations")
+
+
 def tidy(document: Document) -> bool:
     """Drop what an encoder of the real server would leave out: empty lists, maps and strings of the metadata.
 
-    The answer says whether there were any lists or maps.
+    The answer says whether there were any lists or maps; what is left of labels or annotations that were all taken
+    away is one, too.
     """
     metadata = of(document)
     empty = [name for name, value in metadata.items() if not value and value in (None, "", [], {})]
-    found = any(metadata[name] in ([], {}) for name in empty)
+    found = any(metadata[name] in ([], {}) or (metadata[name] is None and name in _MAPS) for name in empty)
     for name in empty:
         del metadata[name]
     if metadata.get("generation") == 0:

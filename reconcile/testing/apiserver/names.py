@@ -146,8 +146,13 @@ def generate(prefix: str, rng: random.Random) -> str:
     return prefix[:_MAX_BASE] + "".join(rng.choices(_ALPHABET, k=5))
 
 
-@functools.lru_cache(10_000)
 def _matches(pattern: str, text: str) -> bool:
+    # what is longer than any name is not worth remembering
+    return _remembered(pattern, text) if len(text) <= 253 else re.fullmatch(pattern, text) is not None
+
+
+@functools.lru_cache(10_000)
+def _remembered(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
