@@ -24,12 +24,11 @@ def verbs_of(rules: Iterable[Rule]) -> set[tuple[str, str, str]]:
 
 
 def without(rules: Iterable[Rule], cluster: str, verb: str, resource: str) -> list[Rule]:
-    return [
-        evolve(
-            one, verbs=[said for said in one.verbs if (one.cluster, said, one.resource) != (cluster, verb, resource)]
-        )
-        for one in rules
+    taken = (cluster, verb, resource)
+    left = [
+        evolve(one, verbs=[said for said in one.verbs if (one.cluster, said, one.resource) != taken]) for one in rules
     ]
+    return [one for one in left if one.verbs]
 
 
 async def test_the_whole_story_needs_just_the_rights_that_are_printed() -> None:
