@@ -34,16 +34,15 @@ def blocks(page: Path) -> list[Block]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Every command of the page's ``sh`` blocks in words, without comments; a pipe's parts one by one."""
+    """Every command of the page's ``sh`` blocks in words, without comments; the parts of a pipe one by one."""
     for block in blocks(page):
         if block.language == "sh":
-            lexer = shlex.shlex(block.text.replace("\\\n", " "), posix=True, punctuation_chars="|;&<>\n")
-            lexer.whitespace, lexer.commenters, lexer.whitespace_split = " \t", "#", True
-            words: list[str] = []
-            for word in [*lexer, "\n"]:
-                if set(word) <= set("|;&\n"):
-                    if words:
-                        yield words
-                    words = []
-                else:
-                    words.append(word)
+            for line in block.text.replace("\\\n", " ").splitlines():
+                words: list[str] = []
+                for word in [*shlex.split(line, comments=True), "|"]:
+                    if word in ("|", "&&", ";", "&"):
+                        if words:
+                            yield words
+                        words = []
+                    else:
+                        words.append(word)
