@@ -19,7 +19,6 @@ from tests.scenarios.networks import (
     TARGET,
     change,
     delete,
-    look_a_hundred_times,
     namespaces,
     networks,
     nothing_left,
@@ -230,13 +229,6 @@ def stories() -> list[Scenario]:
             step(says("blue", p1="Ready"), needs=is_mapped("blue")),
             step(_meddle, _muddle),
             then=both(peered(blue={"to-partner": "partner"}), reported(blue="Ready")),
-        ),
-        story(
-            "looked at a hundred times",
-            step(blue, green),
-            step(*claims),
-            step(look_a_hundred_times, needs=is_mapped("blue", "green")),
-            then=each_other,
         ),
     ]
 

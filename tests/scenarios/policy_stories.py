@@ -29,7 +29,6 @@ from tests.scenarios.networks import (
     apinetlet,
     fail,
     heal,
-    look_a_hundred_times,
     namespaces,
     untouched,
 )
@@ -345,12 +344,6 @@ def stories() -> list[Scenario]:
             step(fail(FaultPlan.of(Refused()))),
             step(guard),
             step(heal),
-            then=mapped("10.0.0.1", peers=("10.0.0.2/32",)),
-        ),
-        story(
-            "looked at a hundred times",
-            step(guard),
-            step(look_a_hundred_times, needs=is_there),
             then=mapped("10.0.0.1", peers=("10.0.0.2/32",)),
         ),
     ]

@@ -1,6 +1,6 @@
 """Every story of a network policy ends the same, whatever happens to the daemon; then nothing is written.
 
-A sample of the worlds by the seed of the run, and all of them in ``make proof``.
+Of every other story a sample of the worlds by the seed of the run; all of them in ``make proof``.
 """
 
 import pytest
@@ -13,9 +13,9 @@ ALL = stories()
 IDS = [story.name for story in ALL]
 
 
-@pytest.mark.parametrize("story", ALL, ids=IDS)
+@pytest.mark.parametrize("story", ALL[::2], ids=IDS[::2])
 def test_a_story_of_a_network_policy_has_one_end(story: Scenario, explored: Explored) -> None:
-    explored(story, sample=2)
+    explored(story, sample=1)
 
 
 @pytest.mark.proof
