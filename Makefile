@@ -57,7 +57,7 @@ image-tree: $(READY)  ## make the root of the image without Docker, in build/ima
 	@rm -rf build/image build/image.work && mkdir -p build
 	@$(BIN)/python -m tools.image.play build/image
 
-shipping: $(READY)  ## the long tests of what is shipped: image, alerts, dashboard, the site in a browser
+shipping: $(READY) docs  ## the long tests of what is shipped: image, alerts, dashboard, the site in a browser
 	@tools/debian-programs mmdebstrap prometheus chromium
 	@HELM="$$(tools/helm/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m "proof" -s -rA tests/shipping $(ARGS)
 
