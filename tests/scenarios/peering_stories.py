@@ -199,7 +199,7 @@ def stories() -> list[Scenario]:
         ),
         story(
             "what is shown is allocated later",
-            step(create(KINDS.prefix, "part", spec={"prefix": "10.0.0.0/24"}), prefix("Pending")),
+            step(create(KINDS.prefix, "part", spec={"prefix": "10.0.0.0/24"})),
             step(network("blue", wants("partner", "shows-a-part", [SHOWN])), partner),
             step(let_in("blue", "partner"), prefix("Allocated")),
             step(says("blue", p1="Ready"), needs=is_mapped("blue")),
