@@ -7,6 +7,7 @@ place of the base, and a chroot on a read-only mount, as an unprivileged user, t
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -160,8 +161,7 @@ class TestTree:
             with log.open("w") as said:
                 command = Container(image).command(*words, mount=tmp_path)
                 process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: ASYNC220
-            stack.callback(process.wait)
-            stack.callback(process.kill)
+            stack.callback(end, process)
 
             async def is_healthy() -> bool:
                 assert process.poll() is None, log.read_text()
@@ -188,6 +188,14 @@ async def stack_client(kubeconfig: Path, namespace: str) -> Client:
     client = connect(str(kubeconfig), field_manager="people")
     await client.create(NAMESPACE, {"metadata": {"name": namespace}})
     return client
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the daemon, which is the child of ``unshare``: a change of user undoes that it dies with its parent."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    for child in children.read_text().split() if process.poll() is None else ():
+        os.kill(int(child), signal.SIGTERM)
+    process.wait()
 
 
 def free_port() -> int:
