@@ -38,8 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
             case ["demo", *rest]:
                 return _demo(rest)
             case _ if _HELP & set(words):
-                print(f"{USAGE}\n{flags.describe(flags.flags_of(Settings))}")
-                return 0
+                return _show(f"{USAGE}\n{flags.describe(flags.flags_of(Settings))}")
         return _daemon(words)
     except KeyboardInterrupt:
         return 130
@@ -66,8 +65,7 @@ def _demo(words: Sequence[str]) -> int:
     from apinetlet.demo import main as demo
 
     if _HELP & set(words):
-        print(f"{demo.USAGE}\n{flags.describe(flags.flags_of(demo.DemoSettings))}")
-        return 0
+        return _show(f"{demo.USAGE}\n{flags.describe(flags.flags_of(demo.DemoSettings))}")
     try:
         settings, rest = flags.parse(words, demo.DemoSettings)
         if rest:
@@ -76,6 +74,12 @@ def _demo(words: Sequence[str]) -> int:
     except FlagError as error:
         return _complain(error, status=2)
     return demo.main(settings)
+
+
+def _show(text: str) -> int:
+    from apinetlet.tools import shell
+
+    return shell.put([text, "\n"], 0)
 
 
 def _complain(error: Exception, *, status: int) -> int:

@@ -99,8 +99,10 @@ class Watcher:
     _lines: deque[bytes] = attrs.field(factory=deque, init=False)
     _ended: bool = attrs.field(default=False, init=False)
     _waiter: asyncio.Future[None] | None = attrs.field(default=None, init=False)
-    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+    _timer: asyncio.Handle | None = attrs.field(default=None, init=False)
     """It may be early; one that is kept costs less than one for each wait."""
+    _timer_at: Seconds = attrs.field(default=0.0, init=False)
+    """What it is set to: not every loop gives back a handle that knows its time."""
 
     def __attrs_post_init__(self) -> None:
         self.next_bookmark = self._bookmark_after(now())
@@ -182,9 +184,10 @@ class Watcher:
                     return bookmark_line(self.kind, version, self.form)
             until = min(self.deadline, self.next_bookmark) if self.bookmarks else self.deadline
             loop = asyncio.get_running_loop()
-            if self._timer is None or self._timer.when() > until:
+            if self._timer is None or self._timer_at > until:
                 if self._timer is not None:
                     self._timer.cancel()
+                self._timer_at = until
                 self._timer = loop.call_at(until, self._on_time)
             self._waiter = loop.create_future()
             await self._waiter
