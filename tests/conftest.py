@@ -40,6 +40,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", action="store_true", help="put what the real server answers on record")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Drawn worlds are the same on every Python: one version tells them."""
+    for item in items:
+        if {"explored", "world_seed"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend(virtual_time: AnyioBackend) -> AnyioBackend:
     return virtual_time

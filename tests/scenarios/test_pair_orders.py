@@ -115,6 +115,7 @@ def ends(users: Users, *, pause: bool, lag: str) -> list[State]:
 
 
 @USERS
+@pytest.mark.slow
 def test_in_whatever_order_they_come_they_come_to_one_end(users: Callable[[Generation], Users]) -> None:
     first, *others = ends(users(IRONCORE), pause=True, lag="")
     assert [differences(first, end) for end in others] == [[]] * len(others)

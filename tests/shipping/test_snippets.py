@@ -38,6 +38,7 @@ WITH_COMMANDS = [page for page in PAGES if any(commands(page)) and told(page) no
 WITH_FILES = [page for page in PAGES if any(one.file for one in blocks(page)) and told(page) not in RUN_ELSEWHERE]
 
 
+@pytest.mark.slow
 def test_the_files_of_the_pages_pass_as_they_stand(tmp_path: Path) -> None:
     """A folder a page, and one pytest over all of them."""
     folders = []
