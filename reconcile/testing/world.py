@@ -155,7 +155,7 @@ class World:
             for link in life.links.values():
                 link.is_cut = True
             life.task.cancel()
-            self._ghosts.append(life)
+            self._ghosts = [*(one for one in self._ghosts if not one.task.done()), life]
 
     async def crash(self) -> None:
         """``kill``, and see that no task of it is left."""
