@@ -35,7 +35,7 @@ envtest:         ## build a real kube-apiserver, etcd and helm once, into a cach
 	@tools/helm/build.sh
 
 test-real: $(READY)   ## every test that needs a real kube-apiserver
-	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" HELM="$$(tools/helm/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m "real and not proof" $(ARGS)
+	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" HELM="$$(tools/helm/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "real and not proof" $(ARGS)
 
 proof: $(READY)  ## the long runs: exhaustive exploration, chaos on real servers; prints command, seed and figures
 	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" HELM="$$(tools/helm/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m proof -s -rA --randomly-seed=$(SEED) $(ARGS)

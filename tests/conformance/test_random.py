@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from reconcile.kube import login
 from reconcile.kube.transport import HttpTransport, TransportSettings
 from reconcile.testing.apiserver import ApiServer, Settings
-from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.loop import run
 from tests.conformance.histories import stories
 from tests.conformance.reading import read, told_apart
@@ -36,12 +35,13 @@ def real() -> Iterator[Told]:
     """Tells a case to a real server that has no controllers: nobody else writes."""
     with lone_control_plane() as plane, start_blocking_portal() as portal:
         before = len(TOLD)
-        yield _teller(plane, portal)
+        transport = HttpTransport(login.load(plane.kubeconfig()), TransportSettings(user_agent=AGENT))
+        yield _teller(transport, portal)
+        portal.call(transport.aclose)
         print(f"{len(TOLD) - before} stories told to both servers")
 
 
-def _teller(plane: ControlPlane, portal: BlockingPortal) -> Told:
-    transport = HttpTransport(login.load(plane.kubeconfig()), TransportSettings(user_agent=AGENT))
+def _teller(transport: HttpTransport, portal: BlockingPortal) -> Told:
     portal.call(define, transport)
     time.sleep(1)  # all parts of the server know of the definitions then
 
