@@ -30,12 +30,11 @@ test: $(READY)   ## every test that needs no real API server, on all cores, in r
 test-quick: $(READY)  ## the quick part of it, for the other Python versions
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not real and not proof and not slow" --randomly-seed=$(SEED) $(ARGS)
 
-envtest:         ## build a real kube-apiserver, etcd and helm once, into a cache folder
+envtest:         ## build a real kube-apiserver and etcd once, into a cache folder
 	@tools/envtest/build.sh
-	@tools/helm/build.sh
 
 test-real: $(READY)   ## every test that needs a real kube-apiserver
-	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" HELM="$$(tools/helm/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "real and not proof" $(ARGS)
+	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "real and not proof" $(ARGS)
 
 proof: $(READY)  ## the long runs: exhaustive exploration, chaos on real servers; prints command, seed and figures
 	@KUBEBUILDER_ASSETS="$$(tools/envtest/build.sh)" HELM="$$(tools/helm/build.sh)" REQUIRE_REAL=1 $(BIN)/python -m pytest -m proof -s -rA --randomly-seed=$(SEED) $(ARGS)

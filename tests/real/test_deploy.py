@@ -11,7 +11,7 @@ from reconcile.testing.envtest import ControlPlane
 from tests.real.waiting import install
 from tests.shipping.rendering import charted, definitions, monitored, resource
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.proof]  # helm takes minutes to build
 
 
 async def test_every_object_of_both_forms_is_taken_with_strict_fields(

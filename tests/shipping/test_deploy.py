@@ -95,7 +95,7 @@ def test_the_values_of_the_chart_are_those_of_the_schema() -> None:
     assert stated == values.nested({one.path: one.default for one in values.VALUES})
 
 
-@pytest.mark.real
+@pytest.mark.proof
 class TestWithHelm:
     """Rendered by the real program."""
 
