@@ -33,10 +33,15 @@ def followed(live: Document, patch: Document) -> Document:
         return {name: one for name, one in patch.items() if name != _PATCH}
     ordered = {name.removeprefix(_ORDER) for name in patch if name.startswith(_ORDER)}
     return {
-        name: followed(live[name], one) if isinstance(one, dict) and isinstance(live.get(name), dict) else one
+        name: followed(live[name], one) if isinstance(one, dict) and isinstance(live.get(name), dict) else _as_set(one)
         for name, one in patch.items()
         if name != _RETAIN and name not in ordered and not name.startswith(_ORDER)
     }
+
+
+def _as_set(value: Any) -> Any:
+    """A map that is set as a whole loses its nulls in the patch, too."""
+    return _without_nulls(value) if isinstance(value, dict) else value
 
 
 def _maps(schema: Schema, live: Document, patch: Document) -> Document:
