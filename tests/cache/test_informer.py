@@ -720,4 +720,4 @@ class TestInRealTime:
             tasks.cancel_scope.cancel()
         gc.unfreeze()
         assert told == 20_000
-        assert longest < 0.05
+        assert longest < 0.2  # 9 ms when measured; all of them in one go take most of a second
