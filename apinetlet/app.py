@@ -11,15 +11,15 @@ import socket
 import uuid
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 
 import anyio
 
-from apinetlet.api import GENERATIONS, ONMETAL, Generation
+from apinetlet.api import GENERATIONS, NEITHER, Generation, served
 from apinetlet.assembly import SOURCE, assemble
 from apinetlet.connections import Connect, connections
+from apinetlet.listening import manager_settings
 from apinetlet.pod import pod_namespace
-from apinetlet.settings import AUTO, OFF, Settings
+from apinetlet.settings import AUTO, Settings
 from reconcile import (
     Client,
     KubeError,
@@ -32,7 +32,6 @@ from reconcile import (
 from reconcile.core import Backoff, ServiceStuck
 from reconcile.core.stacks import task_line
 from reconcile.manager.manager import PartEnded
-from reconcile.manager.web import Certificate, SelfSigned
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +118,8 @@ async def find_generation(settings: Settings, client: Client) -> Generation | No
             while not found:
                 try:
                     groups = (await client.discover(fresh=True)).groups
-                    found.extend(one for one in GENERATIONS.values() if one.networking in groups)
-                    names = " nor ".join(one.networking for one in GENERATIONS.values())
-                    problem = "" if found else f"the source cluster serves neither {names}"
+                    found.extend(served(groups))
+                    problem = "" if found else f"the source cluster serves neither {NEITHER}"
                 except KubeError as error:
                     problem = f"the source cluster cannot be asked for its generation: {error}"
                 if found:
@@ -153,24 +151,3 @@ def elector(settings: Settings, generation: Generation, connect: Connect) -> Lea
         retry_period=settings.leader_election_retry_period,
     )
     return LeaderElector(election, connect, cluster=SOURCE)
-
-
-def manager_settings(settings: Settings, generation: Generation) -> ManagerSettings:
-    """Where the daemon listens. The generations differ in whether metrics are on by default."""
-    metrics = settings.metrics_bind_address or (":8080" if generation is ONMETAL else OFF)
-    certificate: Certificate | SelfSigned | None = None
-    if settings.metrics_secure and settings.metrics_cert_path:
-        folder = Path(settings.metrics_cert_path)
-        certificate = Certificate(folder / settings.metrics_cert_name, folder / settings.metrics_cert_key)
-    elif settings.metrics_secure and generation is not ONMETAL and metrics != OFF:
-        certificate = SelfSigned()  # as controller-runtime does; the older Go daemon knew no TLS here
-    return ManagerSettings(
-        probes=settings.health_probe_bind_address,
-        metrics=metrics,
-        metrics_certificate=certificate,
-        metrics_guard=SOURCE if certificate is not None else "",
-        debug=settings.debug_bind_address,
-        preflight="warn",
-        drain_budget=settings.drain,
-        freeze_gc=True,
-    )

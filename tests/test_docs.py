@@ -18,7 +18,7 @@ NOT_DUE: set[int] = set()
 
 def test_the_table_of_pains_is_the_one_that_the_marks_make() -> None:
     page = pains.PAGE.read_text()
-    assert pains.replaced(page, pains.table(list(pains.proofs()), pains.red())) == page, "run tools/pains.py --write"
+    assert pains.replaced(page, pains.table(pains.proofs(), pains.red())) == page, "run tools/pains.py --write"
 
 
 def test_every_pain_that_is_due_has_a_test() -> None:
@@ -26,7 +26,7 @@ def test_every_pain_that_is_due_has_a_test() -> None:
 
 
 def test_every_test_that_was_seen_red_is_marked_with_the_pain_it_was_seen_red_for() -> None:
-    marked = list(pains.proofs())
+    marked = pains.proofs()
     unmarked = [
         seen
         for seen in pains.red().tests

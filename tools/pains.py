@@ -9,10 +9,11 @@ when what they protect is taken away. The sources are read, not run.
 
 import argparse
 import ast
+import functools
 import pathlib
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -85,10 +86,14 @@ def is_in(test: str, place: str) -> bool:
     return test == place or test.startswith(f"{place}::")
 
 
-def proofs(root: pathlib.Path = ROOT) -> Iterator[Proof]:
-    """Every marked test below ``tests/``, in the order of files and lines."""
-    for path in sorted((root / "tests").rglob("test_*.py")):
-        yield from _marked(ast.parse(path.read_text()), path.relative_to(root).as_posix())
+@functools.cache
+def proofs(root: pathlib.Path = ROOT) -> Sequence[Proof]:
+    """Every marked test below ``tests/``, in the order of files and lines. Read once."""
+    return [
+        proof
+        for path in sorted((root / "tests").rglob("test_*.py"))
+        for proof in _marked(ast.parse(path.read_text()), path.relative_to(root).as_posix())
+    ]
 
 
 def red(root: pathlib.Path = ROOT) -> Red:
@@ -134,7 +139,7 @@ def replaced(page: str, content: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the table into docs/testing.md")
-    content = table(list(proofs()), red())
+    content = table(proofs(), red())
     if parser.parse_args().write:
         PAGE.write_text(replaced(PAGE.read_text(), content))
     else:

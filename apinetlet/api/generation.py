@@ -4,6 +4,7 @@ The kinds have the same shape in both; groups, label keys, finalizers, field man
 do not. Nothing else in the package asks which generation it serves.
 """
 
+from collections.abc import Container
 from enum import Enum
 
 from attrs import frozen
@@ -106,3 +107,10 @@ IRONCORE = Generation(
 )
 
 GENERATIONS = {generation.name: generation for generation in (ONMETAL, IRONCORE)}
+NEITHER = " nor ".join(generation.networking for generation in GENERATIONS.values())
+"""What a source cluster without any of them does not serve, for a sentence."""
+
+
+def served(groups: Container[str]) -> tuple[Generation, ...]:
+    """Those whose kinds a source cluster has that serves these API groups; the first is the one to serve."""
+    return tuple(generation for generation in GENERATIONS.values() if generation.networking in groups)

@@ -27,3 +27,13 @@ class Prefix:
     metadata: ObjectMeta
     spec: PrefixSpec = field(factory=PrefixSpec)
     status: PrefixStatus = field(factory=PrefixStatus)
+
+    @property
+    def allocated(self) -> str:
+        """``spec.prefix`` once it can be relied on; "" until then."""
+        return self.spec.prefix if self.status.phase == ALLOCATED else ""
+
+    def allocated_to(self, owner: ObjectMeta) -> str:
+        """The same, if the Prefix was made for ``owner``."""
+        controller = self.metadata.controller
+        return self.allocated if controller is not None and controller.uid == owner.uid else ""

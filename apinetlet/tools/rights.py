@@ -11,6 +11,7 @@ from attrs import frozen
 
 from apinetlet.api import Generation
 from apinetlet.assembly import APINET, SOURCE
+from apinetlet.listening import manager_settings
 from apinetlet.modes import Mode, Side, SideName, subject
 from apinetlet.pod import pod_namespace
 from apinetlet.settings import OFF, Settings
@@ -86,11 +87,11 @@ def by_default(settings: Settings, generation: Generation, cluster: str) -> "Sub
 
 
 def protecting(settings: Settings, generation: Generation) -> Iterable[Rule]:
-    """For metrics that ask who reads them: the source cluster reviews tokens and rights."""
-    is_on = settings.metrics_bind_address not in ("", OFF)
-    if is_on and settings.metrics_secure and generation.name == "ironcore":
-        yield Rule(SOURCE, "", "authentication.k8s.io", "tokenreviews", ("create",))
-        yield Rule(SOURCE, "", "authorization.k8s.io", "subjectaccessreviews", ("create",))
+    """For metrics that ask who reads them: a cluster reviews tokens and rights."""
+    listening = manager_settings(settings, generation)
+    if listening.metrics_guard and listening.metrics != OFF:
+        yield Rule(listening.metrics_guard, "", "authentication.k8s.io", "tokenreviews", ("create",))
+        yield Rule(listening.metrics_guard, "", "authorization.k8s.io", "subjectaccessreviews", ("create",))
 
 
 def manifests(

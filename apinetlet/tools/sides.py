@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from attrs import frozen
 
-from apinetlet.api import GENERATIONS, Generation
+from apinetlet.api import GENERATIONS, NEITHER, Generation, served
 from apinetlet.assembly import APINET, SOURCE
 from apinetlet.connections import connections
 from apinetlet.settings import AUTO, Settings
@@ -71,7 +71,7 @@ async def sides(settings: Settings) -> AsyncIterator[Sides]:
         source, apinet = reach.source, reach.apinet
         for side, client in (("source", source), ("api-net", apinet)):
             await answering(side, client)
-        generation = await served(settings, source)
+        generation = await _generation(settings, source)
         source.field_manager = apinet.field_manager = generation.field_manager
         yield Sides(generation, source, apinet)
 
@@ -88,7 +88,7 @@ async def answering(side: str, client: Client) -> None:
         raise Failure(f"the {side} cluster does not answer: {error}") from error
 
 
-async def served(settings: Settings, source: Client) -> Generation:
+async def _generation(settings: Settings, source: Client) -> Generation:
     """The generation that the flag names, or the one whose groups the source cluster serves.
 
     Raises:
@@ -96,8 +96,6 @@ async def served(settings: Settings, source: Client) -> Generation:
     """
     if settings.generation != AUTO:
         return GENERATIONS[settings.generation]
-    groups = (await source.discover()).groups
-    if found := [one for one in GENERATIONS.values() if one.networking in groups]:
+    if found := served((await source.discover()).groups):
         return found[0]
-    names = " nor ".join(one.networking for one in GENERATIONS.values())
-    raise Failure(f"the source cluster serves neither {names}: install one, or say --generation")
+    raise Failure(f"the source cluster serves neither {NEITHER}: install one, or say --generation")

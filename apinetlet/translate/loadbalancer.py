@@ -16,7 +16,6 @@ from apinetlet.origin import Origins
 from apinetlet.translate.body import body, filled
 from apinetlet.translate.refused import Refused, invalid
 from provider import Meaning, ProviderID, ProviderIDError, parse
-from reconcile import ObjectMeta
 from reconcile.kube.objects import OwnerReference
 
 PUBLIC: Final = "Public"
@@ -173,20 +172,14 @@ def _internal(view: View, place: int, entry: networking.IPSource) -> dict[str, s
     if entry.ephemeral is None:
         raise invalid(field, "says neither value nor ephemeral")
     prefix = view.prefixes.get(f"{view.source.metadata.name}-{place}")
-    if prefix is None or not _holds(prefix, view.source.metadata):
+    if prefix is None or not (held := prefix.allocated_to(view.source.metadata)):
         return None
-    text = prefix.spec.prefix.partition("/")[0]
+    text = held.partition("/")[0]
     address = address_of(text)
     if address is None or FAMILIES.get(prefix.spec.ip_family, address.version) != address.version:
         why = f"needs Prefix {prefix.metadata.name}, which holds {prefix.spec.prefix!r}, no {prefix.spec.ip_family}"
         raise Refused("InvalidPrefix", field, why)
     return {"name": f"ip-{place}", "ipFamily": f"IPv{address.version}", "ip": text}
-
-
-def _holds(prefix: ipam.Prefix, owner: ObjectMeta) -> bool:
-    """Whether a Prefix has an address, and has it for ``owner``."""
-    controller = prefix.metadata.controller
-    return controller is not None and controller.uid == owner.uid and prefix.status.phase == ipam.ALLOCATED
 
 
 def address_of(text: str) -> IPv4Address | IPv6Address | None:

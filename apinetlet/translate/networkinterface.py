@@ -82,7 +82,8 @@ def is_usable(vip: networking.VirtualIP, source: networking.NetworkInterface, ge
     wanted = source.spec.virtual_ip
     if vip.metadata.is_deleting or wanted is None:
         return False
-    if wanted.virtual_ip_ref is not None or _is_controlled(vip.metadata, source):
+    controller = vip.metadata.controller
+    if wanted.virtual_ip_ref is not None or (controller is not None and controller.uid == source.metadata.uid):
         return True
     maker, target = vip.metadata.annotations.get(generation.ephemeral_annotation), vip.spec.target_ref
     is_retained = bool(generation.ephemeral_manager) and maker == generation.ephemeral_manager
@@ -110,13 +111,7 @@ def _prefix_name(source: networking.NetworkInterface, index: int) -> str:
 
 
 def _allocated(source: networking.NetworkInterface, prefix: ipam.Prefix | None) -> str:
-    if prefix is None or prefix.status.phase != ipam.ALLOCATED or not _is_controlled(prefix.metadata, source):
-        return ""
-    return prefix.spec.prefix
-
-
-def _is_controlled(made: ObjectMeta, source: networking.NetworkInterface) -> bool:
-    return any(owner.controller and owner.uid == source.metadata.uid for owner in made.owner_references)
+    return "" if prefix is None else prefix.allocated_to(source.metadata)
 
 
 # -- the claim of a VirtualIP ------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ more than was said: a peering whose prefixes are not known yet is left out, for 
 Lists have the order of the source. Pure.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from apinetlet.api import apinet, ipam, networking
 from apinetlet.api.networking import ExposedPrefix, PeeringStatus
+from apinetlet.api.references import LocalRef
+from apinetlet.translate.body import filled
 from reconcile import ObjectKey
 
 READY, ERROR, PENDING = "Ready", "Error", "Pending"
@@ -33,24 +35,13 @@ def peerings(
         shown = _prefixes(one, prefix)
         if one.prefixes and not shown:
             continue
-        found.append({"name": one.name, "id": peer.spec.id, **({"prefixes": shown} if shown else {})})
+        found.append(filled({"name": one.name, "id": peer.spec.id, "prefixes": shown}))
     return found
 
 
 def present(target: apinet.Network) -> list[dict[str, Any]]:
     """``spec.peerings`` of the counterpart as they are."""
-    return [
-        {
-            "name": one.name,
-            "id": one.id,
-            **(
-                {"prefixes": [{"name": part.name, "prefix": part.prefix} for part in one.prefixes]}
-                if one.prefixes
-                else {}
-            ),
-        }
-        for one in target.spec.peerings
-    ]
+    return [filled({"name": one.name, "id": one.id, "prefixes": _said(one.prefixes)}) for one in target.spec.peerings]
 
 
 def claimed(source: networking.Network) -> Iterator[str]:
@@ -90,12 +81,13 @@ def _prefixes(peering: networking.Peering, prefix: Callable[[str], ipam.Prefix |
     return [
         {"name": one.name, "prefix": text}
         for one in peering.prefixes
-        if (text := one.prefix or _allocated(prefix(one.prefix_ref.name) if one.prefix_ref is not None else None))
+        if (text := one.prefix or _allocated(one.prefix_ref, prefix))
     ]
 
 
-def _allocated(prefix: ipam.Prefix | None) -> str:
-    return prefix.spec.prefix if prefix is not None and prefix.status.phase == ipam.ALLOCATED else ""
+def _allocated(ref: LocalRef | None, prefix: Callable[[str], ipam.Prefix | None]) -> str:
+    found = None if ref is None else prefix(ref.name)
+    return "" if found is None else found.allocated
 
 
 # -- and back ----------------------------------------------------------------------------------------------------------
@@ -120,5 +112,8 @@ def _status(peering: apinet.Peering, states: set[str]) -> PeeringStatus:
 
 def document(status: PeeringStatus) -> dict[str, Any]:
     """One entry as it is written."""
-    prefixes = [{"name": one.name, "prefix": one.prefix} for one in status.prefixes]
-    return {"name": status.name, "state": status.state, **({"prefixes": prefixes} if prefixes else {})}
+    return filled({"name": status.name, "state": status.state, "prefixes": _said(status.prefixes)})
+
+
+def _said(prefixes: Iterable[apinet.PeeringPrefix | ExposedPrefix]) -> list[dict[str, str]]:
+    return [{"name": one.name, "prefix": one.prefix} for one in prefixes]

@@ -170,7 +170,8 @@ class Cluster:
     def _manager(self, resource: Resource[Any]) -> str:
         """The field manager of what is written of a kind."""
         informer = self._informers.get(resource)
-        return (informer.watched.manager if informer is not None else "") or self.client.field_manager
+        manager = self.client.field_manager
+        return manager if informer is None else informer.watched.manager_or(manager)
 
     # reading live
 

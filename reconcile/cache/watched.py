@@ -68,7 +68,11 @@ class Watched(Generic[T]):
 
     def reader(self, manager: str) -> EntryReader:
         """Reads the documents. ``manager``: whose Apply entries to keep, unless the kind has its own."""
-        return EntryReader(self.resource, self.manager or manager, self.keep, self.metadata_only)
+        return EntryReader(self.resource, self.manager_or(manager), self.keep, self.metadata_only)
+
+    def manager_or(self, manager: str) -> str:
+        """Who writes objects of the kind: its own field manager, or ``manager``."""
+        return self.manager or manager
 
     @classmethod
     def of(cls, declared: "Watched[T] | Resource[T]") -> "Watched[T]":

@@ -49,7 +49,7 @@ class ClientSettings:
     """How much is read of the answer with which a stream is refused."""
     qps: float = 0.0
     """Requests a second at most, over a while; 0 or less: as many as the server takes."""
-    burst: int = 10
+    burst: int = DEFAULT_BURST
     """So many may leave at once all the same; counts only with ``qps``. Below 1 it is 10, as in client-go."""
     discovery_interval: Seconds = 10.0
     """The server is not asked for its kinds more often than this because one was not found."""
@@ -143,10 +143,7 @@ class Caller:
     async def _attempt(
         self, request: HttpRequest, timeout: Seconds, guard: Guard | None, began: Seconds
     ) -> HttpResponse:
-        wait = self._pace.reserve(began)
-        if self._limit is not None:
-            wait = max(wait, self._limit.reserve(began))
-        if wait:
+        if wait := self._reserve(began):
             began = await self._waited(wait)
         try:
             response = await self.transport.call(request, timeout=timeout, guard=guard)
@@ -162,10 +159,12 @@ class Caller:
     async def _turn(self) -> Seconds:
         """Wait until the server may be asked; the time it is then."""
         moment = self._clock.now()
+        return await self._waited(wait) if (wait := self._reserve(moment)) else moment
+
+    def _reserve(self, moment: Seconds) -> Seconds:
+        """Take a place in the order of requests; how long until it comes."""
         wait = self._pace.reserve(moment)
-        if self._limit is not None:
-            wait = max(wait, self._limit.reserve(moment))
-        return await self._waited(wait) if wait else moment
+        return wait if self._limit is None else max(wait, self._limit.reserve(moment))
 
     async def _waited(self, wait: Seconds) -> Seconds:
         """Let the server have its pause; the time it is then."""

@@ -21,6 +21,7 @@ from reconcile.kube.transport import TransportSettings, about, reason, too_large
 _STOOD_STILL: Final[Seconds] = 1.0
 """A timer that is so late was not late because of the server."""
 _GRACE: Final[Seconds] = 5.0
+"""What an answer gets once more when this process, and maybe the server with it, stood still beyond the time limit."""
 
 
 class Stale(Exception):

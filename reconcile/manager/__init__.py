@@ -4,6 +4,7 @@
 ``preflight`` tell which rights are needed and which are missing; probes, metrics and debug pages show the rest.
 """
 
+from reconcile.manager.certificate import Certificate
 from reconcile.manager.election import LeaderElector, LeadershipLost
 from reconcile.manager.lease import LeaderElection
 from reconcile.manager.manager import Manager, PartEnded
@@ -12,7 +13,7 @@ from reconcile.manager.preflight import MissingRights
 from reconcile.manager.probes import Probes
 from reconcile.manager.rbac import Rule, Writes
 from reconcile.manager.settings import ManagerSettings
-from reconcile.manager.web import Address, CannotListen, Certificate, WebServer
+from reconcile.manager.web import Address, CannotListen, WebServer
 
 __all__ = [
     "Address",

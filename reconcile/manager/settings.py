@@ -3,8 +3,9 @@
 from attrs import frozen
 
 from reconcile.core.clock import Seconds
+from reconcile.manager.certificate import Certificate, SelfSigned
 from reconcile.manager.preflight import Preflight
-from reconcile.manager.web import Address, Certificate, SelfSigned
+from reconcile.manager.web import Address
 
 
 @frozen(kw_only=True)

@@ -18,6 +18,7 @@ import pytest
 from apinetlet import app
 from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation
 from apinetlet.demo.definitions import crds, source_kinds
+from apinetlet.listening import manager_settings
 from apinetlet.pod import pod_namespace
 from apinetlet.settings import Settings
 from reconcile import Client
@@ -25,7 +26,7 @@ from reconcile.core import now
 from reconcile.kube.client import ClientSettings
 from reconcile.kube.kinds import CRD
 from reconcile.kube.retry import RetryPolicy
-from reconcile.manager.web import Certificate, SelfSigned
+from reconcile.manager.certificate import Certificate, SelfSigned
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.faults import FaultPlan, FaultyTransport, Refused, Rule
 
@@ -120,12 +121,12 @@ def readyz(address: str) -> str:
 def test_metrics_are_on_by_default_in_the_first_generation_only(
     generation: Generation, flag: str, metrics: str
 ) -> None:
-    assert app.manager_settings(Settings(metrics_bind_address=flag), generation).metrics == metrics
+    assert manager_settings(Settings(metrics_bind_address=flag), generation).metrics == metrics
 
 
 def test_the_daemon_listens_and_stops_as_its_flags_say() -> None:
     settings = Settings(health_probe_bind_address=":1", debug_bind_address=":2", drain=5.0)
-    found = app.manager_settings(settings, ONMETAL)
+    found = manager_settings(settings, ONMETAL)
     assert (found.probes, found.debug, found.drain_budget, found.preflight) == (":1", ":2", 5.0, "warn")
 
 
@@ -141,7 +142,7 @@ def test_the_daemon_listens_and_stops_as_its_flags_say() -> None:
 def test_metrics_are_in_tls_where_a_certificate_is_given(
     flags: dict[str, Any], certificate: Certificate | None
 ) -> None:
-    settings = app.manager_settings(Settings(**flags), ONMETAL)
+    settings = manager_settings(Settings(**flags), ONMETAL)
     assert settings.metrics_certificate == certificate
     assert settings.metrics_guard == ("source" if certificate is not None else "")
 
@@ -158,7 +159,7 @@ def test_metrics_are_in_tls_where_a_certificate_is_given(
 def test_metrics_of_ironcore_are_for_those_who_may_unless_told_otherwise(
     flags: dict[str, Any], certificate: Certificate | SelfSigned | None
 ) -> None:
-    settings = app.manager_settings(Settings(**flags), IRONCORE)
+    settings = manager_settings(Settings(**flags), IRONCORE)
     assert settings.metrics_certificate == certificate
     assert settings.metrics_guard == ("source" if certificate is not None else "")
 
@@ -213,6 +214,7 @@ def test_the_namespace_of_the_pod_is_said_by_its_environment_or_its_account(
 STUBBORN = """
 import asyncio, sys
 from apinetlet import app
+from apinetlet.listening import manager_settings
 from apinetlet.pod import pod_namespace
 from apinetlet.settings import Settings
 from reconcile import Manager, ManagerSettings

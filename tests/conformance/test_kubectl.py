@@ -20,6 +20,7 @@ from reconcile.testing.apiserver.threads import in_thread
 from reconcile.testing.envtest import ControlPlane
 from tests.conformance.commands import COMMANDS, EDITOR, FILES
 from tests.conformance.record import FOLDER
+from tests.once import once
 
 pytestmark = [pytest.mark.pain(25)]
 
@@ -36,9 +37,14 @@ Said = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Said:
     """What is said of the embedded server."""
-    folder = tmp_path_factory.mktemp("kubectl")
-    with in_thread(ApiServer()) as thread:
-        return said(_kubeconfig(folder, {"server": thread.url}, {}), folder)
+
+    def ask() -> Said:
+        folder = tmp_path_factory.mktemp("kubectl")
+        with in_thread(ApiServer()) as thread:
+            return said(_kubeconfig(folder, {"server": thread.url}, {}), folder)
+
+    found: Said = once(tmp_path_factory, "kubectl", ask)
+    return found
 
 
 def said(kubeconfig: Path, folder: Path) -> Said:

@@ -11,8 +11,9 @@ import pytest
 from reconcile import Client, Manager, ManagerSettings, ObjectKey
 from reconcile.core.clock import Seconds
 from reconcile.kube import kinds
+from reconcile.manager.certificate import SelfSigned
 from reconcile.manager.guard import MOST, Guard
-from reconcile.manager.web import Address, Call, Reply, SelfSigned, WebServer
+from reconcile.manager.web import Address, Call, Reply, WebServer
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.apiserver.admission import User
 from reconcile.testing.apiserver.rbac import Rbac

@@ -13,7 +13,8 @@ import pytest
 import trustme
 
 from reconcile.manager import web
-from reconcile.manager.web import Address, Call, CannotListen, Certificate, Reply, WebServer
+from reconcile.manager.certificate import Certificate
+from reconcile.manager.web import Address, Call, CannotListen, Reply, WebServer
 from reconcile.testing.plugin import AnyioBackend
 
 LOCAL = Address("127.0.0.1", 0)

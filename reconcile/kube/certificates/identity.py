@@ -59,7 +59,7 @@ class Identity:
         return self._grant
 
     async def renew(self, refused: Grant) -> Grant | None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # no step is made: who tries again and again at once must not keep the loop
         if self._grant is not refused:
             return self._grant
         if not self.was_refused:

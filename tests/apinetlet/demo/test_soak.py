@@ -65,10 +65,11 @@ class Life:
         morning = now()
         for name in self.world.servers:
             self.world.fail(name, FaultPlan.draw(self.rng, until=morning + TROUBLE, strength=0.15))
-        for _ in range(ACTS):
+        fatal = set(self.rng.sample(range(ACTS), self.rng.randint(1, 3)))  # no day without a death
+        for act in range(ACTS):
             await anyio.sleep(self.rng.expovariate(ACTS / TROUBLE))
             await self._act()
-            if self.rng.random() < 1 / 20:
+            if act in fatal:
                 self.world.kill()
                 self.deaths += 1
                 self.world.later(self.rng.uniform(0, 5), self.world.start)

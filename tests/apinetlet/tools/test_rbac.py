@@ -8,7 +8,7 @@ import yaml
 from attrs import evolve
 
 from apinetlet import cli
-from apinetlet.api import GENERATIONS, IRONCORE, Generation
+from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation
 from apinetlet.settings import Settings
 from apinetlet.tools import rights
 from apinetlet.tools.declared import declared
@@ -85,6 +85,19 @@ def test_the_manifests_are_yaml_by_default_and_bind_what_they_grant(capsys: pyte
     assert roles == bound == {("ClusterRole", "apinetlet"), ("Role", "apinetlet"), ("Role", "apinetlet-api-net")}
     [lease] = [one for one in documents if one["kind"] == "Role" and one["metadata"]["namespace"] == "home"]
     assert [rule["resources"] for rule in lease["rules"]] == [["leases"]]
+
+
+def test_whoever_asks_who_reads_the_metrics_may_ask_in_either_generation() -> None:
+    def guards(generation: Generation, **flags: str) -> set[str]:
+        settings = Settings(api_net_namespace="apinet", **flags)  # type: ignore[arg-type]
+        return {one.resource for one in rights.protecting(settings, generation)}
+
+    reviews = {"tokenreviews", "subjectaccessreviews"}
+    assert guards(ONMETAL) == guards(IRONCORE) == set()
+    assert guards(ONMETAL, metrics_cert_path="certs") == reviews
+    assert guards(IRONCORE, metrics_cert_path="certs") == set()  # its metrics are off unless a flag says where
+    assert guards(IRONCORE, metrics_cert_path="certs", metrics_bind_address=":8443") == reviews
+    assert guards(ONMETAL, metrics_cert_path="certs", metrics_bind_address="0") == set()
 
 
 async def test_fewer_flags_need_fewer_rights() -> None:
