@@ -119,7 +119,7 @@ def _marks(expressions: Iterable[ast.expr]) -> Iterator[int]:
             yield from (ast.literal_eval(argument) for argument in part.args)
 
 
-def table(found: list[Proof], seen: Red) -> str:
+def table(found: Sequence[Proof], seen: Red) -> str:
     """The table in Markdown: a row a pain, its tests in order, those that were seen red marked as such."""
     rows = ["| # | what goes wrong elsewhere | seen red | the test that would turn red |", "|---|---|---|---|"]
     for number, pain in PAINS.items():
