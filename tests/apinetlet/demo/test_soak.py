@@ -1,213 +1,36 @@
 """Days and days of both generations at once: users at random, faults of all kinds, and a daemon that dies.
 
-Each day has hours of trouble, an evening in which people put right what cannot come right by itself, and a night in
-which everything has to agree and then nobody writes. A run is as long as the wall clock says and prints what it was:
-days, faults, deaths, writes, and the memory of the process, which must not grow.
+The daemon lives on client certificates of minutes, under the rights that ``apinetlet rbac`` prints. A run is as long as
+the wall clock says and prints what it was: days, faults, deaths, certificates, writes, and the memory of the process,
+which must not grow.
 """
 
 import gc
-import logging
 import os
 import random
 import time
 from collections import Counter
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Self
 
 import anyio
 import pytest
 from attrs import define, field
 
 from apinetlet.api import GENERATIONS, Generation
-from apinetlet.demo.story import all_agree, delete_all, nothing_left
 from apinetlet.demo.world import TARGET_NAMESPACE
 from apinetlet.demo.world import World as Clusters
-from reconcile import Conflict, NotFound
 from reconcile.core import now
-from reconcile.core.clock import Seconds
-from reconcile.kube.errors import AlreadyExists
-from reconcile.kube.kinds import NAMESPACE
-from reconcile.testing.faultplan import FaultPlan
+from reconcile.kube.kinds import CSR, NAMESPACE, SECRET
 from reconcile.testing.loop import run
+from reconcile.testing.state import BOOKKEEPING
 from reconcile.testing.world import World
-from tests.apinetlet.demo.test_story_chaos import chaos
+from tests.apinetlet.demo.certified import Land, certified_daemons, guarded, land
+from tests.apinetlet.demo.days import DAY, Complaints, Life
+from tests.apinetlet.demo.test_story_chaos import addresses_are_safe
 
-DAY: Seconds = 86_400.0
-TROUBLE: Seconds = 300.0
-PATIENCE: Seconds = 3_600.0
-"""So long after the trouble everything may take to agree: the longest backoff is five minutes."""
-CALM: Seconds = 900.0
-"""So long nobody may write then."""
-LOOK: Seconds = 5.0
 NIGHTS = 5
 """Of so many days one has a night, for an idle day of both worlds costs as much as all that happens in one."""
-POPULATION = 4
-"""Names of each kind."""
-ACTS = 40
-"""What users do in a day."""
-
-
-@define
-class Life:
-    """One generation's clusters, its users and its daemon."""
-
-    clusters: Clusters
-    world: World
-    rng: random.Random
-    complaints: "Complaints"
-    acts: Counter[str] = field(factory=Counter, init=False)
-    deaths: int = field(default=0, init=False)
-    writes: int = field(default=0, init=False)
-
-    async def day(self) -> None:
-        """From one morning to the next."""
-        morning = now()
-        for name in self.world.servers:
-            self.world.fail(name, FaultPlan.draw(self.rng, until=morning + TROUBLE, strength=0.15))
-        fatal = set(self.rng.sample(range(ACTS), self.rng.randint(1, 3)))  # no day without a death
-        for act in range(ACTS):
-            await anyio.sleep(self.rng.expovariate(ACTS / TROUBLE))
-            await self._act()
-            if act in fatal:
-                self.world.kill()
-                self.deaths += 1
-                self.world.later(self.rng.uniform(0, 5), self.world.start)
-        self.world.heal()
-        self.world.start()
-        await self._tidy()
-        evening = now()
-        while not all_agree(self.clusters):
-            assert now() < evening + PATIENCE, f"no agreement on day {morning / DAY:.0f}"
-            await anyio.sleep(LOOK)
-        await self._silence()
-
-    async def end(self) -> None:
-        """Everything goes."""
-        deadline = now() + PATIENCE
-        while not nothing_left(self.clusters):
-            assert now() < deadline, "something is left"
-            await delete_all(self.clusters)
-            await anyio.sleep(LOOK)
-        await self._silence()
-
-    async def _silence(self) -> None:
-        """Nobody writes any more; then the books are closed, so that they do not grow."""
-        await anyio.sleep(CALM)
-        await self.world.settle()
-        written = len(self.world.writes)
-        self.complaints.in_calm += 1
-        await anyio.sleep(CALM)
-        await self.world.settle()
-        self.complaints.in_calm -= 1
-        assert len(self.world.writes) == written, "\n".join(map(str, self.world.writes[written:]))
-        self.writes += written
-        self.world.writes.clear()
-        self.world.traffic.tried.clear()
-        self.world.traffic.accepted.clear()
-
-    async def _act(self) -> None:
-        name = f"{self.rng.randrange(POPULATION)}"
-        act = self.rng.choice((self._make, self._make, self._make, self._delete, self._want, self._take_away))
-        self.acts[act.__name__.strip("_")] += 1
-        with suppress(AlreadyExists, NotFound, Conflict):
-            await act(name)
-
-    async def _make(self, name: str) -> None:
-        clusters, network = self.clusters, {"networkRef": {"name": f"net-{self.rng.randrange(POPULATION)}"}}
-        match self.rng.choice(("networks", "virtualips", "loadbalancers", "natgateways", "networkinterfaces")):
-            case "networks":
-                await clusters.declare("networks", f"net-{name}", {})
-            case "virtualips":
-                await clusters.declare("virtualips", f"vip-{name}", {"type": "Public", "ipFamily": "IPv4"})
-            case "loadbalancers":
-                ports = [{"protocol": "TCP", "port": self.rng.randrange(1, 1000)}]
-                spec = {"type": "Public", **network, "ipFamilies": ["IPv4"], "ports": ports}
-                await clusters.declare("loadbalancers", f"lb-{name}", {**spec, "networkInterfaceSelector": {}})
-            case "natgateways":
-                # one a network, as users' clusters have it
-                await clusters.declare(
-                    "natgateways",
-                    f"nat-{name}",
-                    {"type": "Public", "networkRef": {"name": f"net-{name}"}, "ipFamily": "IPv4"},
-                )
-            case "networkinterfaces":
-                machine = {"machineRef": {"name": f"machine-{name}", "uid": f"machine-{name}"}}
-                address = {"prefixTemplate": {"spec": {"ipFamily": "IPv4", "parentRef": {"name": "pool"}}}}
-                spec = {**network, "ips": [{"ephemeral": address}], **machine}
-                await clusters.declare("networkinterfaces", f"nic-{name}", spec)
-
-    async def _delete(self, name: str) -> None:
-        plural, prefix = self.rng.choice(list(_PREFIXES.items()))
-        await self.clusters.delete(plural, f"{prefix}-{name}")
-
-    async def _want(self, name: str) -> None:
-        wanted = self.rng.choice((None, {"virtualIPRef": {"name": f"vip-{self.rng.randrange(POPULATION)}"}}))
-        await self.clusters.change("networkinterfaces", f"nic-{name}", {"virtualIP": wanted})
-
-    async def _take_away(self, name: str) -> None:
-        plural = self.rng.choice(("loadbalancers", "natgateways"))
-        there = sorted(self.clusters.there(plural))
-        if there:
-            await self.clusters.take_away(plural, self.rng.choice(there))
-
-    async def _tidy(self) -> None:
-        """What no daemon can put right: two interfaces that want one address, references to nothing, and networks that
-        are to go while they are in use."""
-        taken: set[str] = set()
-        for name, one in self.clusters.declared("networkinterfaces").items():
-            wanted = ((one["spec"].get("virtualIP") or {}).get("virtualIPRef") or {}).get("name")
-            if wanted and wanted in taken:
-                await self.clusters.change("networkinterfaces", name, {"virtualIP": None})
-            taken.update({wanted} if wanted else ())
-        for missing in taken:
-            with suppress(AlreadyExists):
-                await self.clusters.declare("virtualips", missing, {"type": "Public", "ipFamily": "IPv4"})
-        deadline = now() + PATIENCE
-        while going := {name for name, one in self.clusters.declared("networks").items() if one.metadata.is_deleting}:
-            assert now() < deadline, f"networks do not go: {going}"
-            for plural in ("networkinterfaces", "loadbalancers", "natgateways"):
-                for name, one in self.clusters.declared(plural).items():
-                    if one["spec"]["networkRef"]["name"] in going:
-                        with suppress(NotFound):
-                            await self.clusters.delete(plural, name)
-            await anyio.sleep(LOOK)
-        for number in range(POPULATION):
-            with suppress(AlreadyExists):
-                await self.clusters.declare("networks", f"net-{number}", {})
-
-
-_PREFIXES = {
-    "networks": "net",
-    "virtualips": "vip",
-    "loadbalancers": "lb",
-    "natgateways": "nat",
-    "networkinterfaces": "nic",
-}
-
-
-class Complaints(logging.Handler):
-    """What is logged that no fault explains: an error other than of a request, and anything from a warning on in the
-    calm."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.unexplained: list[str] = []
-        self.in_calm = 0
-        """How many of the worlds are in their calm."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        is_unexpected = record.exc_info is not None or not text.startswith("could not reconcile")
-        if (record.levelno >= logging.ERROR and is_unexpected) or self.in_calm == len(GENERATIONS):
-            self.unexplained.append(text)
-
-    def __enter__(self) -> Self:
-        logging.getLogger().addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger().removeHandler(self)
 
 
 def resident_mb() -> float:
@@ -217,11 +40,12 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def live(seed: int, until: "Limit", complaints: Complaints) -> tuple[int, list[Life]]:
+async def live(seed: int, until: "Limit", complaints: Complaints, folder: Path) -> tuple[int, list[Life]]:
     """Days in both generations at once, until it is enough; and how many there were."""
     days = 0
     async with AsyncExitStack() as stack:
-        lives = [await begin(stack, generation, seed, complaints) for generation in GENERATIONS.values()]
+        stack.enter_context(certified_daemons(folder))
+        lives = [await begin(stack, generation, seed, complaints, folder) for generation in GENERATIONS.values()]
         while not until.reached(days):
             async with anyio.create_task_group() as both:
                 for one in lives:
@@ -234,14 +58,24 @@ async def live(seed: int, until: "Limit", complaints: Complaints) -> tuple[int, 
     return days, lives
 
 
-async def begin(stack: AsyncExitStack, generation: Generation, seed: int, complaints: Complaints) -> Life:
-    clusters = Clusters(generation, seed=seed, audit=100)
-    world = await stack.enter_async_context(chaos(clusters, seed))
+async def begin(stack: AsyncExitStack, generation: Generation, seed: int, complaints: Complaints, folder: Path) -> Life:
+    clusters = guarded(Clusters(generation, seed=seed, audit=100))
+    lands: list[Land] = []  # the daemon's, which there is only once the servers run
+    world = await stack.enter_async_context(
+        World(
+            {"source": clusters.source, "apinet": clusters.apinet},
+            lambda links, rng: lands[0].program(links, rng),
+            seed=seed,
+            always=lambda _: addresses_are_safe(clusters),
+            ignored=BOOKKEEPING | {CSR.name, SECRET.name},
+        )
+    )
     await clusters.apinet.client().create(NAMESPACE, {"metadata": {"name": TARGET_NAMESPACE}})
+    lands.append(await stack.enter_async_context(land(clusters, folder)))
     await stack.enter_async_context(clusters.staff(pace=0.5))
     await clusters.declare("prefixes", "pool", {"prefix": "10.0.0.0/16"})
     world.start()
-    return Life(clusters, world, random.Random(f"{generation.name} {seed}"), complaints)
+    return Life(clusters, world, lands[0], random.Random(f"{generation.name} {seed}"), complaints)
 
 
 @define
@@ -260,27 +94,35 @@ class Limit:
         return minute >= self.minutes if self.minutes else days >= self.days
 
 
-def test_a_day_of_both_generations_ends_as_it_should(world_seed: int) -> None:
+def test_a_day_of_both_generations_ends_as_it_should(world_seed: int, tmp_path: Path) -> None:
     with Complaints() as complaints:
-        days, lives = run(live(world_seed, Limit(days=1), complaints), seed=world_seed)
+        days, lives = run(live(world_seed, Limit(days=1), complaints, tmp_path), seed=world_seed)
     assert not complaints.unexplained
     assert days == 1
     assert sum(one.world.struck.total() for one in lives)
     assert sum(one.deaths for one in lives)
+    for one in lives:
+        assert not one.land.forbidden
+        assert all(gate.certificates > 2 for gate in one.land.gates.values())
 
 
 @pytest.mark.proof
-def test_half_an_hour_of_days_does_not_cost_memory() -> None:
+def test_half_an_hour_of_days_does_not_cost_memory(tmp_path: Path) -> None:
     """``SOAK_MINUTES`` makes it another time."""
     seed = int(os.environ.get("SEED", "0"))
     limit = Limit(minutes=float(os.environ.get("SOAK_MINUTES", "30")))
     with Complaints() as complaints:
-        days, lives = run(live(seed, limit, complaints), seed=seed)
+        days, lives = run(live(seed, limit, complaints, tmp_path), seed=seed)
     acts = sum((one.acts for one in lives), Counter[str]())
     print(f"seed {seed}: {days} days of both generations in {limit.minutes:g} minutes; users did {dict(acts)}")
     struck, deaths = sum(one.world.struck.total() for one in lives), sum(one.deaths for one in lives)
-    print(f"{struck} faults, {deaths} deaths of a daemon")
+    print(f"{struck} faults, {deaths} deaths of a daemon, {sum(one.land.exits for one in lives)} that it chose")
+    gates = [gate for one in lives for gate in one.land.gates.values()]
+    shown, refused = sum(one.certificates for one in gates), sum(one.refused for one in gates)
+    print(f"{shown} certificates of ten minutes shown, {refused} requests refused for want of a good one")
     print(f"{sum(one.writes for one in lives)} writes; resident MB by minute: {[round(one) for one in limit.memory]}")
     assert not complaints.unexplained
+    assert not any(one.land.forbidden for one in lives)
+    assert all(gate.certificates >= 3 * days for gate in gates)
     settled = limit.memory[min(5, len(limit.memory) // 2)]
     assert limit.memory[-1] <= 1.05 * settled
