@@ -2,7 +2,8 @@
 
 import base64
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -299,30 +300,54 @@ class TestOverHttps:
         return "asyncio", {}
 
     async def test_a_webhook_is_asked_over_https_by_its_certificate(self, anyio_backend: AnyioBackend) -> None:
-        authority = trustme.CA()
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("localhost").configure_cert(context)
-
         async def handle(request: web.Request) -> web.Response:
             return web.json_response(label(await request.json(), "by", "https"))
 
-        application = web.Application()
-        application.router.add_post("/mutate", handle)
-        runner = web.AppRunner(application)
-        await runner.setup()
-        site = web.TCPSite(runner, "localhost", 0, ssl_context=context)
-        await site.start()
-        try:
-            port = runner.addresses[0][1]
-            url = f"https://localhost:{port}/mutate"
-            async with ApiServer() as server:
-                api = Api(server.transport(), "default")
-                bundle = base64.b64encode(authority.cert_pem.bytes()).decode()
-                known = {**hook(), "clientConfig": {"url": url, "caBundle": bundle}}
-                await api.made(MUTATING, configuration("m", known, mutating=True))
-                assert (await api.map("a")).meta["labels"] == {"by": "https"}
-                await api.merge(f"{MUTATING}/m", {"webhooks": [{**hook(), "clientConfig": {"url": url}}]})
-                refused = await api.post(api.maps, a_map("b"))
-                assert "tls: failed to verify certificate" in refused["message"]
-        finally:
-            await runner.cleanup()
+        async with listening(handle) as config, ApiServer() as server:
+            api = Api(server.transport(), "default")
+            known = {**hook(), "clientConfig": config}
+            await api.made(MUTATING, configuration("m", known, mutating=True))
+            assert (await api.map("a")).meta["labels"] == {"by": "https"}
+            await api.merge(f"{MUTATING}/m", {"webhooks": [{**hook(), "clientConfig": {"url": config["url"]}}]})
+            refused = await api.post(api.maps, a_map("b"))
+            assert "tls: failed to verify certificate" in refused["message"]
+
+    async def test_one_that_listens_and_says_nothing_is_left_at_its_timeout(self, anyio_backend: AnyioBackend) -> None:
+        asked, left = anyio.Event(), anyio.Event()
+
+        async def handle(request: web.Request) -> web.Response:
+            asked.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                left.set()
+            raise AssertionError
+
+        async with listening(handle) as config, ApiServer() as server:
+            api = Api(server.transport(), "default")
+            await api.made(VALIDATING, configuration("v", {**hook(timeoutSeconds=1), "clientConfig": config}))
+            refused = await api.post(api.maps, a_map("a"))
+            assert asked.is_set()
+            why = f'failed calling webhook "ask.example.com": failed to call webhook: Post "{config["url"]}?timeout=1s"'
+            text = f"Internal error occurred: {why}: context deadline exceeded"
+            assert refused.says == (500, "InternalError", text)
+            with anyio.fail_after(30):
+                await left.wait()  # the connection is broken off
+
+
+@asynccontextmanager
+async def listening(handle: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[Document]:
+    """A webhook on a port of its own, as a ``clientConfig``."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    application = web.Application()
+    application.router.add_post("/ask", handle)
+    runner = web.AppRunner(application, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "localhost", 0, ssl_context=context).start()
+    try:
+        bundle = base64.b64encode(authority.cert_pem.bytes()).decode()
+        yield {"url": f"https://localhost:{runner.addresses[0][1]}/ask", "caBundle": bundle}
+    finally:
+        await runner.cleanup()
