@@ -8,6 +8,8 @@ ARGS   ?=
 # The sample of the long runs that `make test` takes is drawn by this seed; `make test SEED=…` repeats one.
 SEED   := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 export SEED
+# Tests start hundreds of programs; without bytecode each would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-quick test-real proof lint format bench envtest image-tree shipping docs sbom audit deploy tables clean
 

@@ -16,17 +16,16 @@ import anyio
 
 from apinetlet.api import GENERATIONS, NEITHER, Generation, served
 from apinetlet.assembly import SOURCE, assemble
-from apinetlet.connections import Connect, connections
+from apinetlet.connections import Connect, Connections, connections
 from apinetlet.listening import manager_settings
 from apinetlet.pod import pod_namespace
 from apinetlet.settings import AUTO, Settings
+from apinetlet.waiting import Say, waiting
 from reconcile import (
     Client,
     KubeError,
     LeaderElection,
     LeaderElector,
-    Manager,
-    ManagerSettings,
     Seconds,
 )
 from reconcile.core import Backoff, ServiceStuck
@@ -80,7 +79,8 @@ async def run(settings: Settings) -> None:
         if generation is None:
             return
         log.info("Serving generation=%s namespace=%s", generation.name, settings.api_net_namespace)
-        await reach.begin(generation, settings)
+        if reach.rotations and not await _certified(reach, generation, settings):
+            return
         manager, to_source = generation.field_manager, reach.source.connect
         async with (
             to_source(field_manager=manager, user_agent=USER_AGENT) as source,
@@ -106,36 +106,37 @@ async def find_generation(settings: Settings, client: Client) -> Generation | No
     Asks again and again while the server cannot be reached or serves neither; ``/readyz`` tells so meanwhile. ``None``
     if the process was told to stop before there was an answer.
     """
+    if settings.generation != AUTO:
+        return GENERATIONS[settings.generation]
+
+    async def ask(say: Say) -> Generation:
+        failures, backoff, rng = 0, Backoff(cap=settings.backoff_cap), random.Random()
+        while True:
+            try:
+                if found := served((await client.discover(fresh=True)).groups):
+                    return found[0]
+                problem = f"the source cluster serves neither {NEITHER}"
+            except KubeError as error:
+                problem = f"the source cluster cannot be asked for its generation: {error}"
+            say(problem)
+            failures += 1
+            log.warning("Cannot tell the generation yet problem=%s", problem)
+            await anyio.sleep(backoff.delay(failures, rng))
+
     async with client:
-        if settings.generation != AUTO:
-            return GENERATIONS[settings.generation]
-        found: list[Generation] = []
-        problem = "the source cluster was not asked yet"
+        first = "the source cluster was not asked yet"
+        return await waiting("generation", ask, first=first, probes=settings.health_probe_bind_address)
 
-        async def ask() -> None:
-            nonlocal problem
-            failures, backoff, rng = 0, Backoff(cap=settings.backoff_cap), random.Random()
-            while not found:
-                try:
-                    groups = (await client.discover(fresh=True)).groups
-                    found.extend(served(groups))
-                    problem = "" if found else f"the source cluster serves neither {NEITHER}"
-                except KubeError as error:
-                    problem = f"the source cluster cannot be asked for its generation: {error}"
-                if found:
-                    waiting.stop()
-                else:
-                    failures += 1
-                    log.warning("Cannot tell the generation yet problem=%s", problem)
-                    await anyio.sleep(backoff.delay(failures, rng))
 
-        waiting = Manager([], [], settings=ManagerSettings(probes=settings.health_probe_bind_address))
-        waiting.probes.add("generation", lambda: problem, "readyz")
-        async with waiting, anyio.create_task_group() as asking:
-            asking.start_soon(ask)
-            await waiting.run(signals=True)
-            asking.cancel_scope.cancel()
-        return found[0] if found else None
+async def _certified(reach: Connections, generation: Generation, settings: Settings) -> bool:
+    """Whether there is a certificate wherever one is wanted; not so if the process was told to stop before that."""
+
+    async def begin(_: Say) -> bool:
+        await reach.begin(generation, settings)
+        return True
+
+    first = "client certificates are requested"
+    return bool(await waiting("certificates", begin, first=first, probes=settings.health_probe_bind_address))
 
 
 def elector(settings: Settings, generation: Generation, connect: Connect) -> LeaderElector | None:

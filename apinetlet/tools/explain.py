@@ -8,7 +8,7 @@ import orjson
 from attrs import field, frozen
 
 from apinetlet.assembly import APINET, SOURCE
-from apinetlet.flags import FlagError, setting
+from apinetlet.flags import FlagError
 from apinetlet.origin import Origins
 from apinetlet.predicates import Eligibility
 from apinetlet.settings import Settings
@@ -16,7 +16,7 @@ from apinetlet.tools import shell
 from apinetlet.tools.answer import FINDING, OK, Answer, Failure, Part, Table
 from apinetlet.tools.plan import event_facts
 from apinetlet.tools.rehearsal import Pass, Rehearsal, rehearsal
-from apinetlet.tools.shell import Tool
+from apinetlet.tools.shell import Reading, Tool
 from apinetlet.tools.sides import Sides, sides
 from reconcile import Controller, KubeError, ObjectKey, ObjectMeta, Request, Resource, Seconds
 from reconcile.cache.entry import Entry
@@ -35,14 +35,6 @@ what, its last Events, and what the next pass would write. Nothing is written. E
 LAST_EVENTS = 10
 PENDING = "Pending"
 """The state of what waits, of every kind that has one."""
-
-
-@frozen
-class Flags(Settings):
-    """The daemon's, and how long to wait."""
-
-    timeout: Seconds = setting(60.0, "longest that reading all objects may take", group=shell.OUTPUT)
-    o: str = shell.form()
 
 
 @frozen
@@ -108,7 +100,7 @@ class Story:
     """Why there are no Events, if they could not be read."""
 
 
-def work(flags: Flags, places: Sequence[str]) -> Answer:
+def work(flags: Reading, places: Sequence[str]) -> Answer:
     """Look at one object."""
     kind, name = shell.wanted(places, "the kind of a source object", "NAMESPACE/NAME")
     namespace, slash, name = name.partition("/")
@@ -272,7 +264,7 @@ def answer(story: Story) -> Answer:
     return Answer(facts, parts, FINDING if waiting or changes else OK)
 
 
-TOOL = Tool("explain", USAGE, Flags, work)
+TOOL = Tool("explain", USAGE, Reading, work)
 
 
 def main(words: Sequence[str]) -> int:

@@ -9,13 +9,12 @@ from typing import Any
 import anyio
 from attrs import frozen
 
-from apinetlet.flags import setting
 from apinetlet.settings import Settings
 from apinetlet.tools import shell
 from apinetlet.tools.answer import FINDING, OK, Answer, Part, Table
 from apinetlet.tools.changes import Difference
 from apinetlet.tools.rehearsal import Pass, rehearsal
-from apinetlet.tools.shell import Tool
+from apinetlet.tools.shell import Reading, Tool
 from apinetlet.tools.sides import Sides, sides
 from reconcile import Seconds
 
@@ -26,14 +25,6 @@ needs no more than rights to read. Exit status 1 if something would change, or a
   apinetlet plan --kubeconfig=source.kubeconfig --api-net-kubeconfig=apinet.kubeconfig --api-net-namespace=apinet
   apinetlet plan --api-net-namespace=apinet -o json | jq '.changes[].name'
 """
-
-
-@frozen
-class Flags(Settings):
-    """The daemon's, and how long to wait."""
-
-    timeout: Seconds = setting(60.0, "longest that reading all objects may take", group=shell.OUTPUT)
-    o: str = shell.form()
 
 
 @frozen
@@ -55,7 +46,7 @@ class Plan:
         return [one for one in self.passes if one.error]
 
 
-def work(flags: Flags, places: Sequence[str]) -> Answer:
+def work(flags: Reading, places: Sequence[str]) -> Answer:
     """Rehearse a start."""
     shell.wanted(places)
 
@@ -116,7 +107,7 @@ def event_facts(event: Mapping[str, Any]) -> Mapping[str, str]:
     return {**facts, "about": name}
 
 
-TOOL = Tool("plan", USAGE, Flags, work)
+TOOL = Tool("plan", USAGE, Reading, work)
 
 
 def main(words: Sequence[str]) -> int:

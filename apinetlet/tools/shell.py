@@ -17,6 +17,7 @@ from apinetlet import flags, given, logs
 from apinetlet.flags import FlagError, setting
 from apinetlet.settings import Settings
 from apinetlet.tools.answer import FINDING, OK, USAGE, Answer, Failure, Part, Table
+from reconcile import Seconds
 
 HELP = {"-h", "-help", "--help"}
 OUTPUT = "Output"
@@ -42,6 +43,14 @@ def form(default: str = "table", *others: str) -> Any:
     """The flag ``-o``."""
     choices = ("table", "json", *others)
     return setting(default, "form of the output", choices=choices, group=OUTPUT)
+
+
+@frozen
+class Reading(Settings):
+    """The flags of a tool that reads all objects: the daemon's, and how long to wait."""
+
+    timeout: Seconds = setting(60.0, "longest that reading all objects may take", group=OUTPUT)
+    o: str = form()
 
 
 def run(tool: Tool, words: Sequence[str]) -> int:
