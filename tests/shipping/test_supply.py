@@ -14,6 +14,7 @@ DISTRIBUTIONS = {
     "cel_expr_python": "cel-expr-python",
     "google": "protobuf",
     "prometheus_client": "prometheus-client",
+    "re2": "google-re2",
     "yaml": "pyyaml",
 }
 """Modules that are called otherwise than what brings them."""

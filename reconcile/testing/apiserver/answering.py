@@ -5,7 +5,6 @@ Pure but for the time, which ages in tables need. Source: apiserver, ``endpoints
 """
 
 import datetime as dt
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from reconcile.kube.request import HttpRequest, HttpResponse
 from reconcile.testing.apiserver import content
 from reconcile.testing.apiserver.content import JSON, PROTOBUF, YAML, Form, Wanted
 from reconcile.testing.apiserver.failure import Document, Failure
+from reconcile.testing.apiserver.remembering import remembered
 from reconcile.testing.apiserver.strategy import Kind
 
 
@@ -93,7 +93,7 @@ def _sealed(document: Document) -> bytes:
     return wire.sealed(document, published.definition(document["apiVersion"], document["kind"]))
 
 
-@functools.lru_cache(maxsize=1024)
+@remembered(1024, of=len, most=1 << 15)
 def _frame(line: bytes) -> bytes:
     """One event; kept for a while, as many may watch the same."""
     from reconcile.testing.apiserver import wire

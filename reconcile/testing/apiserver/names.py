@@ -4,11 +4,12 @@ Each rule takes a name and answers the complaints, none if it is good. ``prefix`
 that will be generated. Pure. Source of the rules and texts: apimachinery, ``api/validate/content``.
 """
 
-import functools
 import random
 import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
+
+from reconcile.testing.apiserver.remembering import remembered
 
 NameRule: TypeAlias = Callable[[str, bool], list[str]]
 
@@ -146,13 +147,8 @@ def generate(prefix: str, rng: random.Random) -> str:
     return prefix[:_MAX_BASE] + "".join(rng.choices(_ALPHABET, k=5))
 
 
+@remembered(10_000, of=lambda _, text: len(text), most=253)  # what is longer is no name
 def _matches(pattern: str, text: str) -> bool:
-    # what is longer than any name is not worth remembering
-    return _remembered(pattern, text) if len(text) <= 253 else re.fullmatch(pattern, text) is not None
-
-
-@functools.lru_cache(10_000)
-def _remembered(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 

@@ -3,7 +3,6 @@
 Pure. Source of rules and texts: apimachinery, ``apis/meta/v1/validation``.
 """
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from reconcile.testing.apiserver.failure import (
 )
 from reconcile.testing.apiserver.metadata import FIELD_MANAGER_LIMIT
 from reconcile.testing.apiserver.options import META, number
+from reconcile.testing.apiserver.remembering import remembered
 
 _VALIDATION: Final = ("", "Ignore", "Strict", "Warn")
 _PROPAGATION: Final = ("Foreground", "Background", "Orphan")
@@ -47,7 +47,11 @@ def write_options(request: HttpRequest, kind: str, *, apply: bool = False) -> Wr
     return _write_options(request.query, request.headers.get("user-agent", ""), kind, apply)
 
 
-@functools.lru_cache(1000)
+def _length(query: Query, user_agent: str, *_: object) -> int:
+    return len(user_agent) + sum(len(name) + len(value) for name, value in query)
+
+
+@remembered(1000, of=_length, most=1024)
 def _write_options(query: Query, user_agent: str, kind: str, apply: bool) -> WriteOptions:
     """The same clients ask the same way again and again."""
     request = HttpRequest("", "", query)

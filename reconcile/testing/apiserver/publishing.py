@@ -69,13 +69,13 @@ def index(kinds: Iterable[Kind]) -> Document:
     return {"paths": {name: {"serverRelativeURL": url} for name, url in urls.items()}}
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def digest(raw: bytes) -> str:
     """By which a page is told from another state of it."""
     return hashlib.sha512(raw).hexdigest().upper()
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def page(kinds: tuple[Kind, ...]) -> bytes:
     """The document of one group and version."""
     paths: Document = {}

@@ -3,13 +3,12 @@
 Pure. Source of rules and texts: kube-openapi, ``validation/validate``.
 """
 
-import functools
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
 
+from reconcile.testing.apiserver import regexps
 from reconcile.testing.apiserver.failure import Fault, go_value, invalid_value, not_supported, too_long
 from reconcile.testing.apiserver.formats import FORMATS, canonical, follows
 from reconcile.testing.apiserver.schema import Schema
@@ -46,18 +45,12 @@ def text_verdict(schema: Schema, value: str, path: str) -> Verdict:
         faults.append(too_long(path, f"may not be more than {most} bytes"))
     elif (least := rules.get("minLength")) is not None and length < least:
         faults.append(broken(path, value, f"should be at least {least} chars long"))
-    elif (pattern := rules.get("pattern")) and not _compiled(pattern).search(value):
+    elif (pattern := rules.get("pattern")) and not regexps.matches(pattern, value):
         faults.append(broken(path, value, f"should match '{pattern}'"))
     form = rules.get("format", "")
     if canonical(form) in FORMATS and not follows(form, value):
         faults.append(broken(path, value, f"must be of type {form}: {go_value(value)}", type_error=True))
     return Verdict(faults, 0 if faults else 1)
-
-
-@functools.lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    # Go's $ is the very end of a text; Python's may stand before a last line break
-    return re.compile(re.sub(r"(?<!\\)\$(?![^\[]*\])", r"\\Z", pattern))
 
 
 def number_verdict(schema: Schema, value: float, path: str) -> Verdict:

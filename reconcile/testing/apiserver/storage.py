@@ -7,7 +7,6 @@ own affair. Pure: it neither waits nor knows the time.
 """
 
 import bisect
-import functools
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ import attrs
 import orjson
 
 from reconcile.testing.apiserver.failure import Document
+from reconcile.testing.apiserver.remembering import remembered
 
 _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 FIRST_VERSION = 1
@@ -76,7 +76,7 @@ def _shared(texts: Mapping[str, str] | None) -> Mapping[str, str]:
     return _same(tuple(texts.items())) if texts else _NO_TEXTS
 
 
-@functools.lru_cache(10_000)
+@remembered(10_000, of=lambda items: sum(len(name) + len(value) for name, value in items), most=1024)
 def _same(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return dict(items)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from reconcile.testing.apiserver import regexps
 from reconcile.testing.apiserver.failure import Document, Fault, forbidden_field, invalid_value, not_supported, required
 from reconcile.testing.apiserver.fieldpaths import BadPath, follow
 from reconcile.testing.apiserver.walks import equal
@@ -151,9 +152,12 @@ def _values(
             yield from _nested(one, f"{path}.{logic}[{index}]", skip_any=skip)
     if schema.get("not"):
         yield from _nested(schema["not"], f"{path}.not")
-    if schema.get("pattern") and (problem := pattern_problem(schema["pattern"])):
-        says = f"must be a valid regular expression, but isn't: {problem}"
-        yield invalid_value(f"{path}.pattern", schema["pattern"], says)
+    if schema.get("pattern"):
+        try:
+            regexps.check(schema["pattern"])
+        except regexps.BadPattern as problem:
+            says = f"must be a valid regular expression, but isn't: {problem}"
+            yield invalid_value(f"{path}.pattern", schema["pattern"], says)
 
 
 _EMPTY_IN_LOGIC: Final = {
@@ -209,26 +213,6 @@ def _complete_nested(judge: Document, schema: Document | None, path: str, of: st
     for name, child in (judge.get("properties") or {}).items():
         found = (schema.get("properties") or {}).get(name)
         yield from _complete_nested(child, found, f"{path}.properties[{name}]", f"{of}.properties[{name}]")
-
-
-def pattern_problem(pattern: str) -> str:
-    """What Go says of a pattern that it cannot read; "" if it can."""
-    for sign, what in (("(?=", "(?="), ("(?!", "(?!"), ("(?<=", "(?<"), ("(?<!", "(?<")):
-        if sign in pattern:
-            return f"error parsing regexp: invalid or unsupported Perl syntax: `{what}`"
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"error parsing regexp: {_GO_ERRORS.get(error.msg, error.msg)}: `{pattern}`"
-    return ""
-
-
-_GO_ERRORS: Final = {
-    "missing ), unterminated subpattern": "missing closing )",
-    "unbalanced parenthesis": "unexpected )",
-    "nothing to repeat": "missing argument to repetition operator",
-    "unterminated character set": "missing closing ]",
-}
 
 
 # -- keywords ------------------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ left alone; results may share parts with them. A document must have passed ``fit
 Pure. Source of the rules: structured-merge-diff, ``typed``; oddities of the real library are kept on purpose.
 """
 
-import functools
 from typing import Any, TypeAlias
 
 import orjson
 
 from reconcile.testing.apiserver import fields as fieldsets
 from reconcile.testing.apiserver.fields import EMPTY, MEMBER, FieldSet, is_member, key_element, node_of, value_element
+from reconcile.testing.apiserver.remembering import remembered
 from reconcile.testing.apiserver.schema import DEDUCED, MISSING, UNTYPED, Items, Schema
 
 Node: TypeAlias = FieldSet | None
@@ -186,7 +186,7 @@ def reconciled(schema: Schema, fields: FieldSet) -> FieldSet:
     return fields if _is_current(schema, orjson.dumps(fields)) else _reconciled(schema, fields, member=False)
 
 
-@functools.lru_cache(2000)
+@remembered(2000, of=lambda _, raw: len(raw), most=8192)
 def _is_current(schema: Schema, raw: bytes) -> bool:
     """Whether a set is in the words of a schema; remembered, for objects of a kind own much the same fields."""
     fields = orjson.loads(raw)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from reconcile.testing.apiserver.extras import needed
 from reconcile.testing.apiserver.failure import Document
 
 DATA: Final = Path(__file__).parent / "data" / "messages.z"
@@ -25,10 +26,6 @@ _META: Final = "k8s.io.apimachinery.pkg.apis.meta.v1."
 _RUNTIME: Final = "k8s.io.apimachinery.pkg.runtime."
 _EXTENSIONS: Final = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1."
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-
-class MissingExtra(ImportError):
-    """The package ``protobuf`` is not installed: it comes with the extra ``server``."""
 
 
 class Malformed(ValueError):
@@ -43,10 +40,8 @@ def definition_of(message: str) -> str:
 
 @functools.cache
 def _pool() -> Any:
-    try:
+    with needed("protobuf", "protobuf bodies"):
         from google.protobuf import descriptor_pb2, descriptor_pool
-    except ImportError as error:
-        raise MissingExtra("protobuf bodies need the package 'protobuf': install the extra 'server'") from error
     pool = descriptor_pool.DescriptorPool()
     files = descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(DATA.read_bytes()))
     waiting = {file.name: file for file in files.file}
@@ -97,12 +92,17 @@ def opened(raw: bytes, definition: Callable[[str, str], str]) -> Document:
     if not raw.startswith(MAGIC):
         raise Malformed("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
     unknown = _parsed(_RUNTIME + "Unknown", raw[len(MAGIC) :])
-    head = {"apiVersion": unknown.typeMeta.apiVersion, "kind": unknown.typeMeta.kind}
+    head = {"apiVersion": _text(unknown.typeMeta.apiVersion), "kind": _text(unknown.typeMeta.kind)}
     schema = definition(head["apiVersion"], head["kind"])
     message = _of_definition().get(schema)
     if message is None:
         raise Malformed(f'no kind "{head["kind"]}" is registered for version "{head["apiVersion"]}"')
-    return {**{name: text for name, text in head.items() if text}, **_read(_parsed(message, unknown.raw))}
+    try:
+        document = _read(_parsed(message, unknown.raw))
+    except (UnicodeDecodeError, orjson.JSONDecodeError, OverflowError) as error:
+        # a name that is no text, raw JSON that is none, a time beyond all calendars
+        raise Malformed(f"proto: {error}") from error
+    return {**{name: text for name, text in head.items() if text}, **document}
 
 
 def sealed(document: Document, definition: str) -> bytes:
@@ -257,9 +257,14 @@ def _read(message: Any) -> Document:
     return document
 
 
+def _text(value: Any) -> Any:
+    """A scalar; what is no text where one should be comes as bytes, and is shown as Go shows it in JSON."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
 def _value(value: Any, held: str) -> Any:
     if not held:
-        return value
+        return _text(value)
     if held == "bytes":
         return base64.b64encode(value).decode()
     special = _SPECIAL.get(held)
@@ -306,6 +311,10 @@ def _put_items(message: Any, value: Any) -> None:
     message.items.extend(value)
 
 
+def _get_items(message: Any) -> list[str]:
+    return [_text(one) for one in message.items]
+
+
 def _put_schema_or(name: str) -> Callable[[Any, Any], None]:
     def put(message: Any, value: Any) -> None:
         if isinstance(value, dict):
@@ -330,7 +339,7 @@ def _get_schema_or(name: str) -> Callable[[Any], Any]:
         found = getattr(message, name)
         if name == "allows":
             return found
-        return [_read(one) if hasattr(one, "DESCRIPTOR") else one for one in found]
+        return [_read(one) if hasattr(one, "DESCRIPTOR") else _text(one) for one in found]
 
     return get
 
@@ -339,18 +348,18 @@ _SPECIAL: Final[Mapping[str, tuple[Callable[[Any, Any], None], Callable[[Any], A
     f"{_META}Time": (_put_time, _get_time("%Y-%m-%dT%H:%M:%SZ")),
     f"{_META}MicroTime": (_put_time, _get_time("%Y-%m-%dT%H:%M:%S.%fZ")),
     f"{_META}FieldsV1": (_put_raw("Raw"), _get_raw("Raw")),
-    f"{_META}Verbs": (_put_items, lambda message: list(message.items)),
+    f"{_META}Verbs": (_put_items, _get_items),
     **{
-        f"k8s.io.api.{group}.v1.ExtraValue": (_put_items, lambda message: list(message.items))
+        f"k8s.io.api.{group}.v1.ExtraValue": (_put_items, _get_items)
         for group in ("authentication", "authorization", "certificates")
     },
     "k8s.io.apimachinery.pkg.api.resource.Quantity": (
         lambda message, value: setattr(message, "string", str(value)),
-        lambda message: message.string,
+        lambda message: _text(message.string),
     ),
     "k8s.io.apimachinery.pkg.util.intstr.IntOrString": (
         _put_number_or_text,
-        lambda message: message.strVal if message.type else message.intVal,
+        lambda message: _text(message.strVal) if message.type else message.intVal,
     ),
     f"{_RUNTIME}RawExtension": (_put_raw("raw"), _get_raw("raw")),
     f"{_EXTENSIONS}JSON": (_put_raw("raw"), _get_raw("raw")),

@@ -14,17 +14,15 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from reconcile.testing.apiserver import regexps
 from reconcile.testing.apiserver.cel import syntax
 from reconcile.testing.apiserver.cel.evaluate import Program, program
 from reconcile.testing.apiserver.cel.shapes import Shape, unescaped
+from reconcile.testing.apiserver.extras import needed
 
 
 class BadExpression(ValueError):
     """A text that is no expression, or one that cannot work; the text is the real server's."""
-
-
-class MissingExtra(ImportError):
-    """A library of the extra ``server`` is not installed."""
 
 
 _NUMBERS: Final = ("int", "uint", "double")
@@ -161,10 +159,8 @@ def _declarations() -> dict[str, list[dict[str, Any]]]:
 
 @functools.cache
 def _library() -> Any:
-    try:
+    with needed("cel-expr-python", "rules"):
         from cel_expr_python import cel
-    except ImportError as error:
-        raise MissingExtra("rules need the package 'cel-expr-python': install the extra 'server'") from error
     return cel
 
 
@@ -351,7 +347,7 @@ def _shown(type_: Any) -> Any:
 
 
 def _bad_literal(node: syntax.Call, checked: syntax.Checked, text: str) -> Iterator[str]:
-    from reconcile.testing.apiserver.cel.functions import FUNCTIONS, pattern
+    from reconcile.testing.apiserver.cel.functions import FUNCTIONS
     from reconcile.testing.apiserver.cel.values import CelError
 
     if not node.args or not isinstance(node.args[-1], syntax.Const) or not isinstance(node.args[-1].value, str):
@@ -360,8 +356,8 @@ def _bad_literal(node: syntax.Call, checked: syntax.Checked, text: str) -> Itera
         return
     literal = node.args[-1]
     try:
-        (pattern if node.function == "matches" else FUNCTIONS[node.function])(literal.value)
-    except CelError:
+        (regexps.check if node.function == "matches" else FUNCTIONS[node.function])(literal.value)
+    except (CelError, regexps.BadPattern):
         yield _at(checked.positions.get(literal.id, 0), f"invalid {node.function} argument", text)
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from reconcile.testing.apiserver import regexps
 from reconcile.testing.apiserver.cel import kubernetes
 from reconcile.testing.apiserver.cel.values import (
     LEAST,
@@ -31,7 +32,6 @@ from reconcile.testing.apiserver.cel.values import (
     timestamp_text,
     type_name,
 )
-from reconcile.testing.apiserver.structural import pattern_problem
 
 OWN_TYPES: Final = kubernetes.TYPES
 _NO_OVERLOAD: Final = "no such overload"
@@ -282,13 +282,12 @@ def _zone(name: str) -> dt.tzinfo:
 # -- texts ---------------------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=1024)
-def pattern(text: str) -> re.Pattern[str]:
-    """A regular expression as Go reads it. Raises ``CelError``."""
+def pattern_matches(text: str, pattern: str) -> bool:
+    """Whether a regular expression, as Go reads it, is in a text. Raises ``CelError``."""
     try:
-        return re.compile(re.sub(r"(?<!\\)\$(?![^\[]*\])", r"\\Z", text))
-    except re.error as error:
-        raise CelError(pattern_problem(text) or str(error)) from None
+        return regexps.matches(pattern, text)
+    except regexps.BadPattern as error:
+        raise CelError(str(error)) from None
 
 
 def _char_at(text: str, index: int) -> str:
@@ -528,7 +527,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "contains": lambda text, part: part in text,
     "startsWith": lambda text, part: text.startswith(part),
     "endsWith": lambda text, part: text.endswith(part),
-    "matches": lambda text, form: pattern(form).search(text) is not None,
+    "matches": pattern_matches,
     "charAt": _char_at,
     "indexOf": _index_of,
     "lastIndexOf": _last_index_of,

@@ -4,6 +4,7 @@ Pure. Source of rules and texts: apiserver, ``pkg/cel/library``.
 """
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -12,25 +13,20 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import attrs
 
-from reconcile.testing.apiserver import formats, names
+from reconcile.testing.apiserver import formats, names, regexps
 from reconcile.testing.apiserver.cel.values import NONE, CelError, Optional, UInt
 
 
 def _find(text: str, pattern: str) -> str:
-    found = _pattern(pattern).search(text)
-    return found.group() if found else ""
+    return next(iter(_find_all(text, pattern, 1)), "")
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [one.group() for one in _pattern(pattern).finditer(text)]
-    return found if limit < 0 else found[:limit]
-
-
-def _pattern(text: str) -> re.Pattern[str]:
     try:
-        return re.compile(text)
-    except re.error as error:
-        raise CelError(f"Illegal regex: error parsing regexp: {error.msg}: `{text}`") from None
+        found = regexps.found(pattern, text)
+    except regexps.BadPattern as error:
+        raise CelError(f"Illegal regex: {error}") from None
+    return list(found if limit < 0 else itertools.islice(found, limit))
 
 
 # -- URLs ----------------------------------------------------------------------------------------------------------
