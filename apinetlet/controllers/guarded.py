@@ -3,14 +3,14 @@
 A reconciler is asked only while every kind that it looks at is served. A server that lacks a kind looks like one
 without such objects, and nothing may be concluded from that: no destination is cleared because an old server has no
 routings, and nothing is dangling because its kind was not installed yet. Such keys come again by themselves, as no
-watch could call them, and their users are told; those that need an object that cannot be read wait for a change. How
-each pass ended is noted.
+watch could call them, and their users are told; those that need an object that cannot be read wait for a change. Of
+a kind that only some objects need, the others do not wait. How each pass ended is noted.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import define, field
 
@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 NOT_SERVED = "KindNotServed"
 """The reason of the Event that tells of a wait for a kind."""
 
+Need: TypeAlias = Callable[[Any], bool]
+"""Whether an object needs any object of another kind."""
+
 
 def guarded(
     bridge: Bridge,
@@ -49,13 +52,15 @@ def guarded(
     rng: Random | None,
     *,
     beside: Sequence[Watches[Any]] = (),
+    needed_by: Mapping[Resource[Any], Need] | None = None,
 ) -> Controller:
     """A controller whose ``reconciler`` is asked only while there is something to look at.
 
-    It hears of ``beside``, too, and knows itself what it means that nobody serves those.
+    It hears of ``beside``, too, and knows itself what it means that nobody serves those. ``needed_by``: of kinds of the
+    source cluster without which some objects can do, who cannot.
     """
     [primary] = [one for one in sources if isinstance(one, For)]
-    guard = Guarded(bridge, reconciler, sources, primary.cluster.resource(primary.type))
+    guard = Guarded(bridge, reconciler, sources, primary.cluster.resource(primary.type), needed_by or {})
     return Controller(name, guard, [*sources, *beside], settings, rng=rng)
 
 
@@ -67,6 +72,7 @@ class Guarded:
     reconciler: Reconciler
     sources: Sequence[For[Any] | Watches[Any]]
     kind: Resource[Any]
+    needed_by: Mapping[Resource[Any], Need]
     _missing: tuple[str, ...] = field(default=(), init=False)
     _told: set[ObjectKey] = field(factory=set, init=False)
     """Whose users know of ``_missing``."""
@@ -103,8 +109,20 @@ class Guarded:
             return ()
         meta = self.bridge.source.store(self.kind).meta(key)
         if meta is None or not meta.is_deleting or is_missing(self.bridge.source, self.kind):
-            return missing
+            unneeded = set(self._unneeded(key))
+            return tuple(name for name in missing if name not in unneeded)
         return tuple(self._names(is_gone, only=self.bridge.apinet))
+
+    def _unneeded(self, key: ObjectKey) -> Iterator[str]:
+        """Of the kinds that not all need, those without which a pass over ``key`` can do."""
+        source = self.bridge.source
+        try:
+            found = source.store(self.kind).get(key)
+        except BadObject:
+            found = None  # the pass says so itself
+        for resource, is_needed in self.needed_by.items():
+            if found is None or not is_needed(found):
+                yield f"{source.name} {resource.name}"
 
     def _names(self, holds: Callable[[Cluster, Resource[Any]], bool], *, only: Cluster | None = None) -> Iterator[str]:
         for one in self.sources:

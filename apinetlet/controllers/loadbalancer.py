@@ -141,7 +141,13 @@ def load_balancer_controller(
         Watches(bridge.apinet, kinds.apinet_load_balancer_routing, bridge.to_source("LoadBalancer")),
     ]
     return guarded(
-        bridge, "loadbalancer", LoadBalancerReconciler(bridge, mapped, follows_nodes), sources, settings, rng
+        bridge,
+        "loadbalancer",
+        LoadBalancerReconciler(bridge, mapped, follows_nodes),
+        sources,
+        settings,
+        rng,
+        needed_by={kinds.prefix: lambda balancer: bool(translate.prefix_names(balancer))},
     )
 
 

@@ -225,6 +225,7 @@ def network_interface_controller(
         sources,
         settings,
         rng,
+        needed_by={kinds.prefix: lambda nic: any(translate.ephemeral_prefixes(nic))},
     )
 
 

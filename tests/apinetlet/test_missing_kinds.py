@@ -165,3 +165,43 @@ async def test_who_waits_for_a_kind_is_told_once_and_mapped_when_it_comes(genera
             await source.client().patch(kinds.load_balancer, web, MergePatch({"metadata": {"labels": {"a": "b"}}}))
             await anyio.sleep(REST)
             assert len(told(source)) == 1
+
+
+async def test_only_those_who_need_a_prefix_wait_for_the_kind(generation: Generation) -> None:
+    kinds = Kinds.of(generation)
+    name = kinds.prefix.name
+    async with servers(generation, without=[name]) as (source, target, held):
+        await declare(source, kinds.network, "blue", {})
+        template = {"ephemeral": {"prefixTemplate": {"spec": {"ipFamily": "IPv4", "prefix": "10.0.0.1/32"}}}}
+        common = {"networkRef": {"name": "blue"}, "ipFamilies": ["IPv4"]}
+        public = await declare(source, kinds.load_balancer, "public", {**common, "type": "Public"})
+        await declare(
+            source, kinds.load_balancer, "fixed", {**common, "type": "Internal", "ips": [{"value": "10.0.0.9"}]}
+        )
+        internal = {**common, "type": "Internal", "ips": [template]}
+        await declare(source, kinds.load_balancer, "asking", internal)
+        machine = {"networkRef": {"name": "blue"}, "ipFamilies": ["IPv4"], "ips": [{"value": "10.0.0.2"}]}
+        await declare(source, kinds.network_interface, "plain", machine)
+        await declare(source, kinds.network_interface, "wide", {**machine, "prefixes": [template]})
+        waits = f"waits for kinds that nobody serves: source {name}"
+        held_by_us = (generation.finalizer("NetworkInterface"),)
+
+        def balancers() -> set[str]:
+            uids = {one.metadata.name for one in target.objects(kinds.apinet_load_balancer)}
+            return {one.metadata.name for one in source.objects(kinds.load_balancer) if one.metadata.uid in uids}
+
+        def interfaces() -> set[str]:
+            found = source.objects(kinds.network_interface)
+            return {one.metadata.name for one in found if one.metadata.finalizers == held_by_us}
+
+        async with daemon_of(generation, source, target):
+            await anyio.sleep(LONG)
+            assert (balancers(), interfaces()) == ({"public", "fixed"}, {"plain"})
+            assert sorted(told(source)) == [("asking", waits, 1), ("wide", waits, 1)]
+            await source.client().delete(kinds.load_balancer, public)
+            await anyio.sleep(REST)
+            assert balancers() == {"fixed"}
+            await source.client().create(CRD, held[name])
+            await anyio.sleep(REST)
+            assert (balancers(), interfaces()) == ({"fixed", "asking"}, {"plain", "wide"})
+            assert len(told(source)) == 2
