@@ -215,7 +215,8 @@ class Manager:
 
     async def _live(self, *, task_status: TaskStatus[None]) -> None:
         stop = self.settings.stop_budget
-        clusters = [Checked(cluster, self.rules(), self.settings.preflight, self.rng) for cluster in self.clusters]
+        rules = () if self.settings.preflight == "off" else self.rules()
+        clusters = [Checked(cluster, rules, self.settings.preflight, self.rng) for cluster in self.clusters]
         phases: dict[str, tuple[Sequence[Service], Seconds]] = {
             "waiting for services": ((self._instruments.watchdog, *self.services), stop),
             "waiting for the caches": ([Together("clusters", clusters)], stop),

@@ -1,7 +1,8 @@
 """A program has converged when the world is at rest and stays so, whatever makes the program look again.
 
 ``assert_converges`` waits for rest and then looks for the three ways in which it may be false: a pass over every key
-that writes, a new life that writes, an end that is not the expected one. It leaves the program running.
+that writes, a new life that writes, an end that is not the expected one. At the end of the story and after the restart
+it waits for as long as anything could come by itself, planned or not. It leaves the program running.
 """
 
 from reconcile.core.clock import Seconds
@@ -23,7 +24,7 @@ async def assert_converges(
         NotConverged: a second pass or a restart tried to write, or the end is another one.
         AssertionError: what ``World.quiesce`` raises.
     """
-    await world.quiesce(calm=calm, limit=limit)
+    await world.quiesce(calm=calm, lull=calm, limit=limit)
     reached = world.state
     if expected is not None and (lines := differences(expected, reached)):
         raise NotConverged("\n  ".join(["the world came to another end:", *lines]))
@@ -33,7 +34,7 @@ async def assert_converges(
     _see_no_more(world, tried, "a second pass over all keys")
     await world.crash()
     world.start()
-    await world.quiesce(calm=calm, limit=limit)
+    await world.quiesce(calm=calm, lull=calm, limit=limit)
     _see_no_more(world, tried, "a restart")
     return reached
 

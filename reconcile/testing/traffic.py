@@ -71,6 +71,11 @@ class Written:
 class Disturber:
     """Sees all requests of the program, over all its lives. This one lets them pass."""
 
+    @property
+    def is_active(self) -> bool:
+        """Whether it disturbs now. One of somebody's own may at any time, unless it says so."""
+        return type(self) is not Disturber
+
     async def call(self, sent: Sent, send: Call) -> HttpResponse:
         """Answer a request, by ``send`` or otherwise."""
         return await send(sent.request)

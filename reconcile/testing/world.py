@@ -18,6 +18,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
+from reconcile.cache.steps import State as Copy
 from reconcile.controller.controller import Controller
 from reconcile.core.clock import Seconds, now
 from reconcile.kube.client import Client
@@ -33,6 +34,8 @@ from reconcile.testing.traffic import PROGRAM, Disturber, Link, Sent, Traffic, W
 T = TypeVar("T")
 CALM: Final[Seconds] = 90.0
 """So long without a change means that nothing will happen by itself: longer than the longest backoff."""
+LULL: Final[Seconds] = 15.0
+"""So long is enough where nobody has anything planned: longer than anything is on its way."""
 
 
 class StillMoving(AssertionError):
@@ -84,6 +87,10 @@ class World:
     _life: "_Life | None" = attrs.field(default=None, init=False)
     _ghosts: list["_Life"] = attrs.field(factory=list, init=False)
     _broken: AssertionError | None = attrs.field(default=None, init=False)
+    _guests: int = attrs.field(default=0, init=False)
+    """Others who live here, or will do something later."""
+    _was_faulty: bool = attrs.field(default=False, init=False)
+    """Whether there were faults: a watch that one has struck may be silent long after."""
     _rng: random.Random = attrs.field(init=False)
     _tasks: TaskGroup = attrs.field(init=False)
     _context: contextvars.Context = attrs.field(init=False)
@@ -91,6 +98,7 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         self._rng = random.Random(f"world {self.seed}")
+        self._was_faulty = any(plan.rules for plan in self.faults.values())
         self.traffic = Traffic(
             self.servers, self.ignored, self._committed, faults=self.faults, seed=self.seed, disturber=self.disturber
         )
@@ -186,7 +194,7 @@ class World:
 
     def join(self, actor: Callable[["World"], Coroutine[Any, Any, None]]) -> None:
         """Let somebody live here until the world ends: another controller, a user."""
-        self._tasks.start_soon(actor, self)
+        self._host(lambda: actor(self))
 
     def later(self, after: Seconds, act: Callable[[], object]) -> None:
         """Do something in so many seconds, unless the world ends before."""
@@ -195,10 +203,21 @@ class World:
             await anyio.sleep(after)
             act()
 
-        self._tasks.start_soon(wait)
+        self._host(wait)
+
+    def _host(self, guest: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def stay() -> None:
+            try:
+                await guest()
+            finally:
+                self._guests -= 1
+
+        self._guests += 1
+        self._tasks.start_soon(stay)
 
     def fail(self, cluster: str, plan: FaultPlan) -> None:
         """From now on this strikes the program on its way to a cluster."""
+        self._was_faulty |= bool(plan.rules)
         self.traffic.faulty[cluster].plan = plan
 
     def heal(self) -> None:
@@ -221,8 +240,10 @@ class World:
         if (life := self._life) is not None and life.task.done():
             raise ProgramEnded("the program has ended by itself") from life.task.exception()
 
-    async def quiesce(self, *, calm: Seconds = CALM, limit: Seconds = 3600.0) -> None:
+    async def quiesce(self, *, calm: Seconds = CALM, lull: Seconds = LULL, limit: Seconds = 3600.0) -> None:
         """Until nothing was written for ``calm`` seconds and nothing is in work. Reads and long timers may go on.
+
+        ``lull`` seconds will do where nobody has anything planned: no key waits, no copy is in doubt, nothing disturbs.
 
         Raises:
             StillMoving: that took longer than ``limit``.
@@ -232,10 +253,13 @@ class World:
         await self.settle()
         while True:
             written = len(self.writes)
-            await anyio.sleep(calm)
-            await self.settle()
-            while (busy := self._in_work()) and now() < end:
-                await anyio.sleep(1.0)
+            for seconds in (min(lull, calm), max(calm - lull, 0.0)):
+                await anyio.sleep(seconds)
+                await self.settle()
+                while (busy := self._in_work()) and now() < end:
+                    await anyio.sleep(1.0)
+                if busy or len(self.writes) != written or self._plans_nothing():
+                    break
             if not busy and len(self.writes) == written:
                 return
             if now() >= end:
@@ -269,6 +293,16 @@ class World:
             for controller in controllers
             for one in controller.snapshot().running
         ]
+
+    def _plans_nothing(self) -> bool:
+        """Whether nobody will do anything unless somebody else does."""
+        if self._guests or self._was_faulty or self.traffic.disturber.is_active:
+            return False
+        controllers = self.running.controllers if self.is_running else ()
+        informers = {informer for controller in controllers for informer in controller.intake.informers}
+        return not any(controller.snapshot().queue.keys for controller in controllers) and all(
+            informer.state is Copy.LIVE and not informer.store.unconfirmed for informer in informers
+        )
 
     def _committed(self, written: Written) -> None:
         self.writes.append(written)

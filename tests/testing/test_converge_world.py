@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from reconcile import Client, Cluster, Controller, For, KubeError, Manager, NotFound, ObjectKey, Request
+from reconcile import Client, Cluster, Controller, For, KubeError, Manager, NotFound, ObjectKey, Request, Result
 from reconcile.controller.context import running_pass
 from reconcile.core.clock import now
 from reconcile.kube import MergePatch
@@ -18,11 +18,11 @@ from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.converge import assert_converges
 from reconcile.testing.faultplan import FaultPlan, Refused
 from reconcile.testing.traffic import Call, Disturber, Sent
-from reconcile.testing.world import PROGRAM, ProgramEnded, StillMoving, World
+from reconcile.testing.world import CALM, LULL, PROGRAM, ProgramEnded, StillMoving, World
 from tests.testing import copies
 from tests.testing.copies import AWAY, HOME, NAMESPACE, a_world, drop, is_there, put
 
-Work = Callable[[Cluster, Request], Coroutine[Any, Any, None]]
+Work = Callable[[Cluster, Request], Coroutine[Any, Any, Result | None]]
 
 
 def home(work: Work) -> World:
@@ -31,8 +31,8 @@ def home(work: Work) -> World:
     def build(transports: Mapping[str, Transport], rng: random.Random) -> Manager:
         cluster = Cluster(HOME, Client(transports[HOME], rng=rng), [CONFIG_MAP], rng=rng)
 
-        async def reconcile(request: Request) -> None:
-            await work(cluster, request)
+        async def reconcile(request: Request) -> Result | None:
+            return await work(cluster, request)
 
         return Manager([cluster], [Controller("worker", reconcile, [For(cluster, CONFIG_MAP)], rng=rng)], rng=rng)
 
@@ -242,3 +242,35 @@ async def test_the_same_seed_tells_the_same_story() -> None:
             return [str(one).partition(": ")[2] for one in world.writes]
 
     assert await writes() == await writes()
+
+
+async def test_rest_comes_sooner_where_nobody_has_anything_planned() -> None:
+    async def looks_again(cluster: Cluster, request: Request) -> Result | None:
+        is_waiting = request.name == "b" and cluster.store(CONFIG_MAP).meta(request.key) is not None
+        return Result(requeue_after=50.0) if is_waiting else None
+
+    async def rest(world: World) -> float:
+        began = now()
+        await world.quiesce()
+        return now() - began
+
+    async with home(looks_again) as world:
+        world.start()
+        await put("a")(world)
+        assert await rest(world) == LULL
+        world.later(LULL + 5, lambda: None)
+        assert await rest(world) == CALM
+        world.traffic.disturber = Held()
+        assert await rest(world) == CALM
+        world.traffic.disturber = Disturber()
+        await put("b")(world)
+        assert await rest(world) == CALM
+        await drop("b")(world)
+        assert await rest(world) == LULL
+        world.fail(HOME, FaultPlan.of(Refused()))
+        world.heal()
+        assert await rest(world) == CALM
+
+
+class Held(Disturber):
+    """Somebody's own disturber, which does not say when it disturbs."""
