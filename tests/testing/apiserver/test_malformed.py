@@ -14,11 +14,13 @@ from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from reconcile.testing.apiserver import ApiServer, Settings
+from reconcile.testing.apiserver import ApiServer, Settings, published, wire
+from reconcile.testing.apiserver.content import PROTOBUF
 from reconcile.testing.apiserver.crds import kind_of
 from reconcile.testing.apiserver.messages import request as parsed
 from tests.testing.apiserver.processes import program
 from tests.testing.callers import THINGS
+from tests.testing.samples import CLUSTER_SAMPLES, SAMPLES, collection
 
 # -- what is sent ------------------------------------------------------------------------------------------------------
 
@@ -269,6 +271,24 @@ methods = st.sampled_from(["GET", "POST", "PUT", "PATCH", "PATCH", "DELETE", "HE
 requests = st.tuples(methods, paths, queries, headers, bodies)
 Sent = tuple[str, str, list[tuple[str, str]], dict[str, str], bytes]
 
+_PACKED: Final = [
+    (collection(resource, body, "default"), body)
+    for resource, bodies in (SAMPLES | CLUSTER_SAMPLES).items()
+    for body in bodies
+]
+
+
+@st.composite
+def torn(draw: st.DrawFn) -> Sent:
+    """An object in protobuf, with some of its bytes changed and perhaps without its end."""
+    path, body = draw(st.sampled_from(_PACKED))
+    raw = bytearray(wire.sealed(body, published.definition(body["apiVersion"], body["kind"])))
+    for place, value in draw(st.lists(st.tuples(st.integers(4, len(raw) - 1), st.integers(0, 255)), max_size=4)):
+        raw[place] = value
+    cut = draw(st.sampled_from([len(raw)] * 9 + [len(raw) * 2 // 3]))
+    return "POST", path, [], {"content-type": PROTOBUF}, bytes(raw[:cut])
+
+
 # -- what becomes of it ------------------------------------------------------------------------------------------------
 
 
@@ -313,16 +333,16 @@ _DRAWN: Final = settings(
 )
 
 
-def fuzz(examples: int, drawn: int) -> Counter[int]:
+def fuzz(examples: int, drawn: int, sent: st.SearchStrategy[Sent] = requests) -> Counter[int]:
     """Send so many; the answer counts the codes."""
     codes: Counter[int] = Counter()
     with a_server() as ask:
 
         @seed(drawn)
         @settings(_DRAWN, max_examples=examples)
-        @given(requests)
-        def send(sent: Any) -> None:
-            codes[ask(sent)] += 1
+        @given(sent)
+        def send(one: Any) -> None:
+            codes[ask(one)] += 1
 
         send()
     return codes
@@ -332,6 +352,12 @@ def fuzz(examples: int, drawn: int) -> Counter[int]:
 def test_what_is_malformed_is_never_an_error_of_ours(world_seed: int) -> None:
     codes = fuzz(300, world_seed)
     assert len(codes) > 4, codes
+
+
+@pytest.mark.slow
+def test_torn_protobuf_is_never_an_error_of_ours(world_seed: int) -> None:
+    codes = fuzz(150, world_seed, torn())
+    assert codes[400] > 0, codes
 
 
 @pytest.mark.proof
