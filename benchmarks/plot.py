@@ -1,4 +1,4 @@
-"""Lines over sizes as SVG, with nothing but text: for the pictures of the documentation."""
+"""Lines over sizes, and bars, as SVG, with nothing but text: for the pictures of the documentation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,4 +34,29 @@ def plot(file: Path, unit: str, sizes: Sequence[int], lines: Mapping[str, Sequen
         f'<text x="6" y="16" fill="#666">{unit}</text>{axes}'
         f'<text x="{_LEFT - 8}" y="{_HEIGHT - _BOTTOM}" text-anchor="end" fill="#666">0</text>'
         f'<text x="{_LEFT - 8}" y="24" text-anchor="end" fill="#666">{top:.0f}</text>{drawn}</svg>\n'
+    )
+
+
+_ROW, _GAP, _NAMES, _BARS = 16, 14, 150, 400
+
+
+def bars(file: Path, groups: Mapping[str, Mapping[str, float]]) -> None:
+    """Draw a group of bars for each of ``groups``, by its title: a figure by label, the longest bar for the largest."""
+    drawn, y = [], 10
+    for title, figures in groups.items():
+        most = max(figures.values())
+        drawn.append(f'<text x="6" y="{y + 12}" font-weight="bold">{title}</text>')
+        for row, (label, figure) in enumerate(figures.items()):
+            top = y + 18 + row * _ROW
+            color = COLORS[0] if row == 0 else "#94a3b8"
+            drawn.append(
+                f'<text x="{_NAMES - 8}" y="{top + 12}" text-anchor="end" fill="#444">{label}</text>'
+                f'<rect x="{_NAMES}" y="{top + 2}" width="{_BARS * figure / most:.0f}" height="{_ROW - 4}" '
+                f'fill="{color}"/>'
+                f'<text x="{_NAMES + _BARS * figure / most + 6:.0f}" y="{top + 12}" fill="#444">{figure:g}</text>'
+            )
+        y += 18 + len(figures) * _ROW + _GAP
+    file.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" font-family="sans-serif" '
+        f'font-size="12"><rect width="{_WIDTH}" height="{y}" fill="#fff"/>{"".join(drawn)}</svg>\n'
     )

@@ -1,16 +1,19 @@
 """The benchmarks run, on few things: whether they are fast is not asked here."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from attrs import evolve
 
-from benchmarks import record, table
+from benchmarks import peers, record, table
 from benchmarks.measure import Benchmark, Figure, measure
 from benchmarks.micro import BENCHMARKS, NOTHING, after
 
 FEW = 3
+ROOT = Path(__file__).resolve().parent.parent
 FACTS = record.Facts(python="3.11.0", cores=2, uvloop=True, httptools=True, load=0.5)
 
 
@@ -69,3 +72,12 @@ def test_nothing_recorded_is_no_error(tmp_path: Path) -> None:
 
 def test_the_recorded_figures_are_those_of_the_benchmarks_there_are() -> None:
     assert set(record.read().medians) <= {benchmark.name for benchmark in BENCHMARKS}
+
+
+def test_the_picture_of_the_peers_is_drawn_from_the_figures_that_are_told(tmp_path: Path) -> None:
+    peers.main(tmp_path / "peers.svg")
+    assert (tmp_path / "peers.svg").read_text() == (ROOT / "docs/img/peers.svg").read_text(), "run benchmarks.peers"
+    ElementTree.parse(tmp_path / "peers.svg")
+    page = (ROOT / "docs/performance.md").read_text()
+    for figures in json.loads(peers.FIGURES.read_text()).values():
+        assert " | ".join(f"{figure:g}" for figure in figures.values()) in page
