@@ -153,9 +153,11 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_over = True
+        self._is_over = self._ignores = True
         self._house.connections.discard(self)
         self._scope.cancel()
+        # it knows whom to tell: as long as both know each other, only Python's collector can free them, and it is slow
+        del self._parser
 
     def data_received(self, data: bytes) -> None:
         if self._ignores:
@@ -306,7 +308,7 @@ class Connection(asyncio.Protocol):
                     await self._drained()
             self._write(messages.LAST_CHUNK)
         finally:
-            self.stream = None
+            self.stream = stream.on_cut = None
 
     async def _break_off(self, reply: Reply) -> None:
         """Let a part of an answer through, and break."""

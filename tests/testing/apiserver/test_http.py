@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import time
 import urllib.request
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -276,3 +278,18 @@ def test_a_program_without_a_loop_is_served_from_a_thread() -> None:
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 201
         assert [one.metadata.name for one in thread.call(thread.server.objects, CONFIG_MAP, "default")] == ["a"]
+
+
+async def test_a_connection_that_has_ended_needs_no_collector_to_be_gone(endpoint: Endpoint, raw: Raw) -> None:
+    """Else thousands of them wait for it, as it rarely looks at what is old."""
+    raw.send("GET", f"{MAPS}?watch=1")
+    await raw.head()
+    [connection] = map(weakref.ref, endpoint.connections)
+    gc.disable()
+    try:
+        await raw.close()
+        with anyio.fail_after(30):
+            while connection() is not None:
+                await anyio.sleep(0.01)
+    finally:
+        gc.enable()
