@@ -50,6 +50,8 @@ SPELLED: Final = {
 }
 """Older metadata in the words of the newer."""
 UNREACHED: Final = re.compile(r"[Cc]onnection|ServiceError|Max retries|HTTPError|timed out|Forbidden|resolve")
+SKIPPED: Final = re.compile(r"could not be audited: (\S+)")
+"""A line of the table of pip-audit: the database says nothing of it, as a mirror of the index without one does."""
 
 
 def pins() -> Mapping[str, str]:
@@ -160,7 +162,7 @@ def sbom(program: str, file: Path) -> int:
 
 
 def audit(program: str) -> int:
-    """Status 0: nothing is known; 1: something is; 3: nobody could be asked, and a line says so."""
+    """Status 0: nothing is known; 1: something is; 3: nobody could be asked, at least of some, and a line says so."""
     words = [program, "--requirement", str(ROOT / "constraints.txt")]
     words += ["--no-deps", "--disable-pip", "--progress-spinner=off"]
     asked = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -174,7 +176,9 @@ def verdict(status: int, out: str, said: str) -> int:
         print(f"audit: {said.strip().splitlines()[-1]}", file=sys.stderr)
         return 3
     print(out or said, end="")
-    return status
+    if skipped := SKIPPED.findall(out):
+        print(f"audit: nothing could be learnt of {len(skipped)} dependencies", file=sys.stderr)
+    return status or (3 if skipped else 0)
 
 
 def main() -> int:

@@ -64,17 +64,22 @@ def test_no_licence_asks_for_more_than_to_be_named() -> None:
     assert [one for one in licences if re.search(r"\b[AL]?GPL", one)] == []
 
 
+_SKIPPED = "attrs  Dependency not found on PyPI and could not be audited: attrs (26.1.0)\n"
+
+
 @pytest.mark.parametrize(
-    ("status", "said", "expected", "told"),
+    ("status", "out", "said", "expected", "told"),
     [
-        (0, "No known vulnerabilities found", 0, ""),
-        (1, "Found 1 known vulnerability in 1 package", 1, ""),
-        (1, "requests.exceptions.ConnectionError: Max retries exceeded", 3, "cannot be reached"),
+        (0, "", "No known vulnerabilities found", 0, ""),
+        (1, "", "Found 1 known vulnerability in 1 package", 1, ""),
+        (1, "", "requests.exceptions.ConnectionError: Max retries exceeded", 3, "cannot be reached"),
+        (0, _SKIPPED, "No known vulnerabilities found", 3, "nothing could be learnt of 1 dep"),
+        (1, _SKIPPED, "Found 1 known vulnerability in 1 package", 1, "nothing could be learnt of 1 dep"),
     ],
-    ids=["nothing", "something", "nobody answers"],
+    ids=["nothing", "something", "nobody answers", "nobody knows", "something, and nobody knows the rest"],
 )
 def test_an_audit_that_reaches_nobody_says_that_nothing_is_known(
-    capsys: pytest.CaptureFixture[str], status: int, said: str, expected: int, told: str
+    capsys: pytest.CaptureFixture[str], status: int, out: str, said: str, expected: int, told: str
 ) -> None:
-    assert supply.verdict(status, "", said) == expected
+    assert supply.verdict(status, out, said) == expected
     assert told in capsys.readouterr().err
