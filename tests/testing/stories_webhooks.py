@@ -17,6 +17,7 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "status": {"message": "m", "code": 422, "details": {"causes": [{"field": "a.b", "message": "c"}]}},
     },
     "warn": {"allowed": True, "warnings": ["careful", "very"]},
+    "warn-and-deny": {"allowed": False, "warnings": ["careful"]},
     "patch": {
         "allowed": True,
         "patchType": "JSONPatch",

@@ -4,7 +4,7 @@
 are known so far. Pure; what is not known yet raises ``Pending``. Source of the order: apiserver, its admission chain.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -73,18 +73,18 @@ class Admission:
     # -- what is decided -------------------------------------------------------------------------------------------
 
     def mutate(
-        self, attributes: Attributes, reform: Callable[[Document], Document]
-    ) -> tuple[Document | None, Iterable[str]]:
-        """The new object as others leave it, and what they warn of. Raises ``Failure``, ``Pending``."""
+        self, attributes: Attributes, reform: Callable[[Document], Document], warnings: list[str]
+    ) -> Document | None:
+        """The new object as others leave it; ``warnings`` gets theirs. Raises ``Failure``, ``Pending``."""
         from reconcile.testing.apiserver import webhooks  # on use, as policies are: what they need is large
 
-        return webhooks.mutated(self, attributes, self.answers, reform)
+        return webhooks.mutated(self, attributes, self.answers, reform, warnings)
 
-    def validate(self, attributes: Attributes) -> list[str]:
-        """Let a write pass, or not; the answer is what to warn of. Raises ``Failure``, ``Pending``."""
+    def validate(self, attributes: Attributes, warnings: list[str]) -> None:
+        """Let a write pass, or not; ``warnings`` gets what to warn of. Raises ``Failure``, ``Pending``."""
         from reconcile.testing.apiserver import policies, webhooks
 
         if attributes.is_exempt:
-            return []
-        warnings = policies.judge(self, attributes)
-        return warnings + webhooks.validated(self, attributes, self.answers)
+            return
+        warnings += policies.judge(self, attributes)
+        webhooks.validated(self, attributes, self.answers, warnings)

@@ -243,7 +243,7 @@ def repeated(raw: bytes, *, of_yaml: bool, strict: bool) -> list[str]:
     """What is to be said of fields that a body sets twice."""
     if not of_yaml:
         return [f'duplicate field "{name}"' for name in twice(raw)]
-    if raw.lstrip().startswith(b"{") and not twice(raw):
+    if _has_no_repeats(raw) or (_is_json(raw) and not twice(raw)):
         return []
     try:
         found = goyaml.load(raw)[1]
@@ -292,6 +292,14 @@ def twice(raw: bytes) -> list[str]:
 
 _TWICE = "\0"
 _KEY_END = re.compile(rb'"\s*:')
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _has_no_repeats(raw: bytes) -> bool:

@@ -24,6 +24,8 @@ class Failure(Exception):
     def __init__(self, code: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.warning = ""
+        """What the answer warns of besides, as its header has it."""
         self.status: Document = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -41,7 +43,9 @@ class Failure(Exception):
     def headers(self) -> dict[str, str]:
         """Headers of the answer, lower-case names."""
         seconds = self.status.get("details", {}).get("retryAfterSeconds")
-        return {"content-type": "application/json", **({"retry-after": str(seconds)} if seconds else {})}
+        found = {"content-type": "application/json"}
+        found |= {"retry-after": str(seconds)} if seconds else {}
+        return {**found, "warning": self.warning} if self.warning else found
 
     @property
     def body(self) -> bytes:

@@ -74,7 +74,13 @@ def apply(session: Session, kind: Kind, key: ObjectKey, config: Document, manage
         )
         raise Failure(500, "", why)
     writer = _writer(session, manager)
-    return _rescale(session, kind, key, lambda live: applied(writer, live, config, force=force))
+
+    def changed(live: Document) -> Document:
+        new = applied(writer, live, config, force=force)
+        session.note(session.repeated, kind)
+        return new
+
+    return _rescale(session, kind, key, changed)
 
 
 def _writer(session: Session, manager: str) -> Writer:

@@ -146,14 +146,13 @@ class Session:
             return formed(kind, document, old)
 
         attributes = self._attributes(kind, subresource, old, new)
-        found, warnings = self.admission.mutate(attributes, reform)
-        self.warnings += warnings
+        found = self.admission.mutate(attributes, reform, self.warnings)
         return found if found is not None else new
 
     def validated(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> None:
         """Let a write pass policies and validating webhooks, or not. Raises ``Failure``, ``Pending``."""
         if self.admission is not None:
-            self.warnings += self.admission.validate(self._attributes(kind, subresource, old, new))
+            self.admission.validate(self._attributes(kind, subresource, old, new), self.warnings)
 
     def _attributes(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Attributes:
         operation = "DELETE" if new is None else "CREATE" if old is None else "UPDATE"
@@ -165,7 +164,7 @@ class Session:
         """Let the kind, webhooks and policies refuse a deletion. Raises ``Failure``, ``Pending``."""
         if self.admission is not None:
             attributes = self._attributes(kind, "", old, None)
-            self.warnings += self.admission.mutate(attributes, dict)[1]
+            self.admission.mutate(attributes, dict, self.warnings)
             self.validated(kind, "", old, None)
         if kind.hooks.before_delete is not None:
             with guarded():

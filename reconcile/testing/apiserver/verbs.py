@@ -16,7 +16,7 @@ from reconcile.testing.apiserver import metadata as metas
 from reconcile.testing.apiserver.belonging import check_definition
 from reconcile.testing.apiserver.content import Form
 from reconcile.testing.apiserver.deleting import delete, delete_all
-from reconcile.testing.apiserver.failure import Document, go_value, unsupported_media_type
+from reconcile.testing.apiserver.failure import Document, Failure, go_value, unsupported_media_type
 from reconcile.testing.apiserver.options import list_options
 from reconcile.testing.apiserver.orders import delete_options, write_options
 from reconcile.testing.apiserver.reviews import Review
@@ -108,8 +108,6 @@ def _patch(call: Call, request: HttpRequest) -> Order:
         config = decoding.configuration(raw, strict=options.validation == "Strict")
 
     def steps(session: Session) -> Result:
-        if media == patching.APPLY:
-            session.note(session.repeated, kind)
         if media == patching.APPLY and subresource == SCALE:
             return rescaling.apply(session, kind, key, config, manager, force=options.force)
         if media == patching.APPLY:
@@ -139,10 +137,19 @@ def _is_yaml(request: HttpRequest) -> bool:
 def _written(kind: Kind, form: Form, raw: bytes, of_yaml: bool, steps: _Steps, session: Session) -> Outcome:
     if session.strictness != "Ignore":
         session.repeated = decoding.repeated(raw, of_yaml=of_yaml, strict=session.strictness == "Strict")
-    result = steps(session)
-    said = ", ".join(f"299 - {go_value(text)}" for text in dict.fromkeys(session.warnings))
+    try:
+        result = steps(session)
+    except Failure as failure:
+        # what was read before it was refused is warned of all the same
+        failure.warning = _said(session.warnings)
+        raise
+    said = _said(session.warnings)
     headers = {**_JSON, "warning": said} if said else _JSON
     return Outcome(_shown(201 if result.created else 200, result.raw, form, headers), result.changed)
+
+
+def _said(warnings: list[str]) -> str:
+    return ", ".join(f"299 - {go_value(text)}" for text in dict.fromkeys(warnings))
 
 
 def _delete(call: Call, request: HttpRequest) -> Order:

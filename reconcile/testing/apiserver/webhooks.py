@@ -79,15 +79,15 @@ def _is_met(config: Document, attributes: Attributes, kind: Kind) -> bool:
 
 
 def mutated(
-    sight: Sight, attributes: Attributes, answers: Answers, reform: Callable[[Document], Document]
-) -> tuple[Document | None, list[str]]:
-    """The new object as mutating webhooks leave it, and what they warn of. ``reform`` reads an object in again.
+    sight: Sight, attributes: Attributes, answers: Answers, reform: Callable[[Document], Document], warnings: list[str]
+) -> Document | None:
+    """The new object as mutating webhooks leave it. ``reform`` reads an object in again, ``warnings`` gets what they
+    warn of, also when one of them refuses.
 
     Raises:
         Failure: one refuses, or could not be asked.
         Pending: one has to be asked first.
     """
-    warnings: list[str] = []
     before: list[Hook] = []
     again: list[Hook] = []
     for hook in hooks(sight, attributes, mutating=True):
@@ -98,7 +98,7 @@ def mutated(
             before.append(hook)
     for hook in again:
         _, attributes = _changed_by(hook, attributes, answers, reform, warnings)
-    return attributes.new, warnings
+    return attributes.new
 
 
 def _changed_by(
@@ -132,8 +132,8 @@ def _changed_by(
     return not equal(new, attributes.new), attrs.evolve(attributes, new=new)
 
 
-def validated(sight: Sight, attributes: Attributes, answers: Answers) -> list[str]:
-    """Ask the validating webhooks, all at once; the answer is what they warn of.
+def validated(sight: Sight, attributes: Attributes, answers: Answers, warnings: list[str]) -> None:
+    """Ask the validating webhooks, all at once; ``warnings`` gets what they warn of, also when one of them refuses.
 
     Raises:
         Failure: one refuses, or could not be asked.
@@ -141,10 +141,8 @@ def validated(sight: Sight, attributes: Attributes, answers: Answers) -> list[st
     """
     found = list(hooks(sight, attributes, mutating=False))
     answers.to(*(_question(hook, attributes) for hook in found if not _dry_run_problem(hook, attributes)))
-    warnings: list[str] = []
     for hook in found:
         _response(hook, attributes, answers, warnings)
-    return warnings
 
 
 def _response(hook: Hook, attributes: Attributes, answers: Answers, warnings: list[str]) -> Document | None:

@@ -62,11 +62,10 @@ def create(session: Session, kind: Kind, namespace: str, document: Document, man
     Raises:
         Failure: whatever the real server would refuse it with.
     """
-    metadata = metas.of(document)
-    if metadata.get("resourceVersion") not in (None, "", "0"):
+    document = session.formed(kind, document)
+    if metas.of(document).get("resourceVersion") not in (None, "", "0"):
         raise Failure(500, "", "resourceVersion should not be set on objects to be created")
     metas.place(document, namespace if kind.resource.namespaced else "")
-    document = session.formed(kind, document)
     metas.wipe(document)
     session.warnings += metas.same_owners(document)
     document = track(session.writer(kind, manager), None, document)
@@ -114,9 +113,11 @@ def _create(session: Session, kind: Kind, document: Document, *, generated: bool
         metadata["generation"] = 1
     untidy = metas.tidy(document) and kind.custom  # protobuf has nothing to say of what is empty
     document = session.admitted(kind, "", None, document)
+    told = len(session.warnings)
     session.warn_of_finalizers(kind, document, None)
     faults = [*metas.faults(kind, document), *session.faults(kind, document, None, "")]
     if faults:
+        del session.warnings[told:]  # what is unwise in an object that is wrong is not told
         raise invalid(kind.group_kind, metadata.get("name", ""), faults)
     session.validated(kind, "", None, document)
     key = key_of(metadata.get("namespace", ""), metadata["name"])
@@ -144,11 +145,10 @@ def update(
     """
     found = found_for_update(session, kind, key, uid)
     old = found.value
-    new = parts.shared(change(old), old)
-    if new.get("metadata") is not old["metadata"]:
-        new = parts.with_own_metadata(new)
+    changed = parts.shared(change(old), old)
+    new = session.formed(kind, changed, old)
+    if changed.get("metadata") is not old["metadata"]:
         same_name(kind, key, new, old)
-    new = session.formed(kind, new, old)
     session.warnings += metas.same_owners(new)
     new = track(session.writer(kind, manager, subresource), old, new)
     return _update(session, kind, found, old, new, subresource)
@@ -158,6 +158,7 @@ def replace(
     session: Session, kind: Kind, key: ObjectKey, document: Document, manager: str, subresource: str = ""
 ) -> Result:
     """Put a document in place of an object, as PUT does."""
+    document = session.formed(kind, document)  # before all else: it may have to be warned of
     same_name(kind, key, document)
     if session.transaction.get(kind.table, key_of(*key)) is None and kind.strategy.create_on_update and not subresource:
         metas.of(document).pop("resourceVersion", None)
@@ -181,6 +182,7 @@ def apply(
             raise not_found(kind.group_resource, key.name)
         empty: Document = {"apiVersion": version, "kind": kind.resource.kind, **kind.blank}
         document = applied(writer, empty, config, force=force)
+        session.note(session.repeated, kind)
         if metas.of(document).get("uid"):
             why = (
                 f"uid mismatch: the provided object specified uid {document['metadata']['uid']}, "
@@ -191,6 +193,7 @@ def apply(
         return _create_tracked(session, kind, defaulted(kind, document))
     old = found.value
     new = parts.with_own_metadata(applied(writer, old, config, force=force))
+    session.note(session.repeated, kind)
     same_name(kind, key, new, old)
     return _update(session, kind, found, old, defaulted(kind, new, old), subresource)
 
@@ -249,10 +252,12 @@ def _update(session: Session, kind: Kind, found: Stored, old: Document, new: Doc
     metas.keep(new, old)
     untidy = metas.tidy(new) and kind.custom
     new = session.admitted(kind, subresource, old, new)
+    told = len(session.warnings)
     session.warn_of_finalizers(kind, new, old)
     faults = [*metas.faults(kind, new, old), *(twice := list(metas.update_faults(new, old))), *twice]
     faults += session.faults(kind, new, old, subresource)
     if faults:
+        del session.warnings[told:]
         raise invalid(kind.group_kind, found.name, faults)
     session.validated(kind, subresource, old, new)
     is_as_before = parts.keep_times(new, old)

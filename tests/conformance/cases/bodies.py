@@ -16,6 +16,7 @@ from tests.conformance.steps import (
     YAML,
     Case,
     Step,
+    apply,
     case,
     get,
     json_patch,
@@ -449,3 +450,43 @@ CASES += [
     _found("everything at once, the core", get("/api", accept=_AGGREGATED, pick="kind,apiVersion,metadata")),
     _found("everything at once, maps", get("/api", accept=_AGGREGATED, pick="items[]")),
 ]
+
+# -- what is refused is warned of all the same -------------------------------------------------------------------------
+
+_OWNER: Final = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "00000000-0000-4000-8000-000000000001"}
+_BAD_THING: Final = {**a_thing("a", {"text": {"a": "p"}, "none": 1}), "none": 1}
+_BAD_MAP: Final = {**a_map("a", {"a b": "x"}), "none": 1}
+_MAP: Final = post(MAPS, a_map("a"))
+_A_THING: Final = post(THING_LIST, a_thing("a", {"text": "x"}))
+for _mode in ("", "Strict"):
+    _asked = {"fieldValidation": _mode} if _mode else {}
+    _refused: dict[str, tuple[Step, ...]] = {
+        "a custom object with a wrong field": (post(THING_LIST, _BAD_THING, **_asked),),
+        "a merge patch of a custom object": (_A_THING, merge(THING, {"spec": {"text": {"a": "p"}}}, **_asked)),
+        "a json patch of a custom object": (
+            _A_THING,
+            json_patch(THING, [{"op": "add", "path": "/spec/text", "value": {"a": "p"}}], **_asked),
+        ),
+        "a status": (_A_THING, merge(f"{THING}/status", {"status": {"phase": 3, "none": 1}}, **_asked)),
+        "an update of what is not there": (put(A, {**a_map("a"), "none": 1}, **_asked),),
+        "a patch of what is not there": (merge(THING, {"none": 1}, **_asked),),
+        "a name that is taken": (_MAP, post(MAPS, {**a_map("a"), "none": 1}, **_asked)),
+        "an old version": (_MAP, put(A, {**a_map("a", resourceVersion="1"), "none": 1}, **_asked)),
+        "another name": (_MAP, put(A, {**a_map("b"), "none": 1}, **_asked)),
+        "another namespace": (post(MAPS, {**a_map("a", namespace="other"), "none": 1}, **_asked),),
+        "a version on create": (post(THING_LIST, {**a_thing("a", resourceVersion="7"), "none": 1}, **_asked),),
+        "a bad key": (post(MAPS, _BAD_MAP, **_asked),),
+        "a merge patch to a bad key": (_MAP, merge(A, {"none": 1, "data": {"a b": "x"}}, **_asked)),
+        "a strategic patch to a bad key": (_MAP, strategic(A, {"none": 1, "data": {"a b": "x"}}, **_asked)),
+        "a wrong type": (post(MAPS, {**a_map("a"), "none": 1, "data": {"a": 1}}, **_asked),),
+        "a field that is set twice": (post(MAPS, '{"metadata":{"name":"a"},"data":{"a b":"1","a b":"2"}}', **_asked),),
+        "owners that are named twice": (
+            post(MAPS, a_map("a", {"a b": "x"}, ownerReferences=[_OWNER, _OWNER]), **_asked),
+        ),
+        "an unwise finalizer": (post(THING_LIST, a_thing("a", {"text": 1}, finalizers=["nodomain"]), **_asked),),
+        "an apply of what is unknown": (apply(A, _BAD_MAP, "m", **_asked),),
+        "an apply to a bad key": (
+            apply(A, "{apiVersion: v1, kind: ConfigMap, data: {a b: x}, metadata: {name: a, name: a}}", "m", **_asked),
+        ),
+    }
+    CASES += [_checked(f"refused and warned, {_mode or 'unset'}: {name}", *told) for name, told in _refused.items()]
