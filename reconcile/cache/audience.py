@@ -13,6 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import anyio
 import attrs
+from anyio.abc import TaskGroup
 
 from reconcile.cache.change import Change
 from reconcile.cache.faults import Faults
@@ -63,7 +64,9 @@ class Audience(Generic[T]):
     """How often each handler failed."""
     _subscriptions: list[Subscription[T]] = attrs.field(init=False, factory=list)
     _late: deque[Subscription[T]] = attrs.field(init=False, factory=deque)
-    _came_late: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    _tasks: TaskGroup | None = attrs.field(init=False, default=None)
+    """Where those who come late are told."""
+    _is_telling: bool = attrs.field(init=False, default=False)
     _waiters: list[_Waiter[T]] = attrs.field(init=False, factory=list)
 
     def add(self, handler: Handler[T], name: str = "") -> Subscription[T]:
@@ -74,7 +77,7 @@ class Audience(Generic[T]):
         self._subscriptions.append(subscription)
         if len(self.store):
             self._late.append(subscription)
-            self._came_late.set()
+            self._tell_late()
         else:
             subscription._told.set()
         return subscription
@@ -107,13 +110,22 @@ class Audience(Generic[T]):
         finally:
             self._waiters.remove(waiter)
 
-    async def run(self) -> None:
-        """Tell those who come late, for ever."""
-        while True:
-            await self._came_late.wait()
-            self._came_late.clear()
+    def attend(self, tasks: TaskGroup | None) -> None:
+        """From now on tell those who come late, in these tasks; ``None``: in none."""
+        self._tasks = tasks
+        self._tell_late()
+
+    def _tell_late(self) -> None:
+        if self._late and self._tasks is not None and not self._is_telling:
+            self._is_telling = True
+            self._tasks.start_soon(self._replay_all, name=f"tell late handlers of {self.store.resource.name}")
+
+    async def _replay_all(self) -> None:
+        try:
             while self._late:
                 await self._replay(self._late.popleft())
+        finally:
+            self._is_telling = False
 
     async def _replay(self, subscription: Subscription[T]) -> None:
         for number, key in enumerate(self.store.keys(), 1):

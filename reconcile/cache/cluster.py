@@ -8,7 +8,7 @@ process reads it or something newer (``writing.py``). A write that surely change
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar, cast, overload
 
 import anyio
@@ -17,7 +17,7 @@ import orjson
 from anyio.abc import TaskStatus
 
 from reconcile.cache import proof
-from reconcile.cache.informer import Informer, InformerSettings, NotSynced, plainly
+from reconcile.cache.informer import Bell, Informer, InformerSettings, NotSynced, all_synced, plainly
 from reconcile.cache.overlay import is_newer
 from reconcile.cache.store import Store
 from reconcile.cache.watched import Watched
@@ -68,6 +68,7 @@ class Cluster:
         self._kinds: dict[tuple[str, str], Resource[Any]] = {}
         rng = rng or random.Random()
         without_watch_list: set[str] = set()
+        self._moved = Bell()
         for declared in watched:
             one = Watched.of(declared)
             if one.resource in self._informers:
@@ -79,6 +80,7 @@ class Cluster:
                 settings=settings.informer,
                 rng=rng,
                 without_watch_list=without_watch_list,
+                moved=self._moved,
             )
         self._writing = Writing(name, client, self._informers, settings.settle_timeout)
         for resource in (*self._informers, *kinds):
@@ -95,11 +97,12 @@ class Cluster:
         """
         with plainly(NotSynced):
             async with anyio.create_task_group() as tasks:
-                async with anyio.create_task_group() as starting:
+                with ExitStack() as followed:
                     for informer in self.informers:
-                        starting.start_soon(tasks.start, informer.run, name=f"start {informer.name}")
-                task_status.started()
-                await anyio.sleep_forever()  # also where nothing is watched: a service that ends is a failure
+                        followed.enter_context(informer.following(tasks))
+                    await all_synced(self.informers, self._moved, self.settings.informer.sync_timeout)
+                    task_status.started()
+                    await anyio.sleep_forever()  # also where nothing is watched: a service that ends is a failure
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:

@@ -8,17 +8,18 @@ The informer never gives up: a server that is down, a kind that is missing, a ri
 """
 
 import asyncio
+import contextvars
 import logging
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
 import attrs
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from reconcile.cache.audience import Audience, Handler, Subscription
 from reconcile.cache.entry import Entry
@@ -33,7 +34,7 @@ from reconcile.kube.client import Client
 from reconcile.kube.errors import KubeError
 from reconcile.kube.objects import ObjectMeta
 
-__all__ = ["Handler", "Informer", "InformerSettings", "NotSynced", "Subscription", "plainly"]
+__all__ = ["Bell", "Handler", "Informer", "InformerSettings", "NotSynced", "Subscription", "all_synced", "plainly"]
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -59,8 +60,28 @@ class InformerSettings:
     """How long a start may take; ``None``: it tries on, and readiness tells why it is not done."""
 
 
+class Bell:
+    """Wakes all who wait for it at that moment."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake them."""
+        rung, self._rung = self._rung, asyncio.Event()
+        rung.set()
+
+    async def wait(self) -> None:
+        """Until it rings next."""
+        await self._rung.wait()
+
+
 class Informer(Generic[T]):
-    """A service; ``store`` is what it keeps current. ``without_watch_list``: what is known of the server, shared."""
+    """A service; ``store`` is what it keeps current.
+
+    ``without_watch_list``: what is known of the server, ``moved``: rings when a copy of it has come further; both may
+    be shared.
+    """
 
     def __init__(
         self,
@@ -71,6 +92,7 @@ class Informer(Generic[T]):
         settings: InformerSettings = InformerSettings(),
         rng: random.Random | None = None,
         without_watch_list: set[str] | None = None,
+        moved: Bell | None = None,
     ) -> None:
         self.watched = watched
         self.cluster = cluster
@@ -87,6 +109,7 @@ class Informer(Generic[T]):
             overlay_ttl=settings.overlay_ttl,
         )
         self._audience = Audience(self.store, settings.follower.slice_changes)
+        self.moved = moved or Bell()
         known = set() if without_watch_list is None else without_watch_list
         rng = rng or random.Random()
         self._followers = [
@@ -99,12 +122,13 @@ class Informer(Generic[T]):
                 self.store,
                 settings.follower,
                 self._audience.tell,
-                self._moved,
+                self.moved.ring,
             )
             for namespace in watched.scopes
         ]
-        self._something_moved = asyncio.Event()
-        self._wrote = asyncio.Event()
+        self._is_following = False
+        self._alarm: asyncio.TimerHandle | None = None
+        """When the next own write will have been held long enough."""
         self._clock = Clock()
 
     # running
@@ -117,12 +141,27 @@ class Informer(Generic[T]):
         """
         with plainly(NotSynced):
             async with anyio.create_task_group() as tasks:
-                for follower in self._followers:
-                    tasks.start_soon(follower.run, name=f"follow {self.name} {follower.namespace or '*'}")
-                tasks.start_soon(self._audience.run, name=f"tell late handlers of {self.name}")
-                tasks.start_soon(self._doubt, name=f"hold own writes of {self.name}")
-                await self.synced(self.settings.sync_timeout)
-                task_status.started()
+                with self.following(tasks):
+                    await self.synced(self.settings.sync_timeout)
+                    task_status.started()
+                    await anyio.sleep_forever()
+
+    @contextmanager
+    def following(self, tasks: TaskGroup) -> Iterator[None]:
+        """Follow the collection in these tasks, which have to end with the block."""
+        for follower in self._followers:
+            tasks.start_soon(follower.run, name=f"follow {self.name} {follower.namespace or '*'}")
+        self._audience.attend(tasks)
+        self._is_following = True
+        self._hold()
+        try:
+            yield
+        finally:
+            self._is_following = False
+            self._audience.attend(None)
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
 
     async def synced(self, timeout: Seconds | None = None) -> None:
         """Wait until there is a whole copy, and the handlers have been told of it.
@@ -130,15 +169,18 @@ class Informer(Generic[T]):
         Raises:
             NotSynced: not in time, or the server will not let us see it.
         """
-        with anyio.move_on_after(timeout):
-            while not self.has_synced:
-                if any(follower.refusals >= self.settings.refusals for follower in self._followers):
-                    raise NotSynced(f"{self.name} cannot be watched: {self.last_error}") from self._error
-                await self._something_moved.wait()
-            return
-        raise NotSynced(
-            f"{self.name} was not synced within {timeout:g} s: {self.last_error or self.state}"
-        ) from self._error
+        await all_synced((self,), self.moved, timeout)
+
+    def check_allowed(self) -> None:
+        """Raises ``NotSynced`` where the server will not let us see it."""
+        if any(follower.refusals >= self.settings.refusals for follower in self._followers):
+            raise NotSynced(f"{self.name} cannot be watched: {self.last_error}") from self._error
+
+    def not_synced(self, timeout: Seconds) -> NotSynced:
+        """What to raise after so long."""
+        late = NotSynced(f"{self.name} was not synced within {timeout:g} s: {self.last_error or self.state}")
+        late.__cause__ = self._error
+        return late
 
     async def until(self, predicate: Callable[[Store[T]], bool], timeout: Seconds) -> None:
         """Wait until the store is as it should be. Asked again at every change, not in between.
@@ -162,12 +204,12 @@ class Informer(Generic[T]):
     def own(self, entry: Entry) -> None:
         """The answer to a write of ours: into the store, and to the handlers."""
         self._audience.tell(self.store.own(entry, self._clock.now()))
-        self._wrote.set()
+        self._hold()
 
     def own_delete(self, last: ObjectMeta) -> None:
         """What we deleted is gone."""
         self._audience.tell(self.store.own_delete(last, self._clock.now()))
-        self._wrote.set()
+        self._hold()
 
     # how it goes
 
@@ -232,27 +274,25 @@ class Informer(Generic[T]):
         is_missing = follower.reflector.state is State.WAITING_FOR_KIND
         return follower.is_synced or (self.watched.optional and is_missing)
 
-    def _moved(self) -> None:
-        moved, self._something_moved = self._something_moved, asyncio.Event()
-        moved.set()
+    def _hold(self) -> None:
+        """Come back to what we wrote when the watch should have shown it."""
+        if self._alarm is None and self._is_following and (until := self.store.next_expiry()) is not None:
+            # whoever wrote has its own context, and that must not live on
+            self._alarm = asyncio.get_running_loop().call_at(until, self._doubt, context=contextvars.Context())
 
-    async def _doubt(self) -> None:
+    def _doubt(self) -> None:
         """List again when the watch has not shown in time what we wrote."""
-        while True:
-            await self._wrote.wait()
-            self._wrote.clear()
-            while (until := self.store.next_expiry()) is not None:
-                await asyncio.sleep(until - self._clock.now())
-                if (lost := self.store.expire(self._clock.now())) is None:
-                    continue
-                logger.warning(
-                    "the watch has not shown own writes in time, so all are listed: informer=%s writes=%d seconds=%g",
-                    self.name,
-                    lost.notes,
-                    self.settings.overlay_ttl,
-                )
-                for follower in self._followers:
-                    follower.relist("unconfirmed", lost.version)
+        self._alarm = None
+        if (lost := self.store.expire(self._clock.now())) is not None:
+            logger.warning(
+                "the watch has not shown own writes in time, so all are listed: informer=%s writes=%d seconds=%g",
+                self.name,
+                lost.notes,
+                self.settings.overlay_ttl,
+            )
+            for follower in self._followers:
+                follower.relist("unconfirmed", lost.version)
+        self._hold()
 
 
 _FROM_BAD_TO_GOOD: Final = (
@@ -270,6 +310,24 @@ def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
     for counter in counters:
         total.update(counter)
     return total
+
+
+async def all_synced(informers: Sequence[Informer[Any]], moved: Bell, timeout: Seconds | None = None) -> None:
+    """Wait until each has a whole copy, and its handlers have been told. ``moved`` rings whenever one gets further.
+
+    Raises:
+        NotSynced: one has not, in time, or the server will not let us see it.
+    """
+    if all(one.has_synced for one in informers):
+        return
+    with anyio.move_on_after(timeout):
+        while not all(one.has_synced for one in informers):
+            for one in informers:
+                one.check_allowed()
+            await moved.wait()
+        return
+    assert timeout is not None
+    raise next(one for one in informers if not one.has_synced).not_synced(timeout)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 import anyio
 import attrs
 import msgspec
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from reconcile.cache.change import Change
 from reconcile.cache.faults import Faults
@@ -64,7 +64,10 @@ class Intake:
     _failed: dict[_Place, _Failed] = attrs.field(init=False, factory=dict)
     _to_mend: WorkQueue[_Place] = attrs.field(init=False)
     _sweeps: deque[str] = attrs.field(init=False, factory=deque)
-    _sweep_wanted: asyncio.Event = attrs.field(init=False, factory=asyncio.Event)
+    _tasks: TaskGroup | None = attrs.field(init=False, default=None)
+    """Where it works while it runs."""
+    _is_sweeping: bool = attrs.field(init=False, default=False)
+    _is_mending: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         backlog = self.backlog
@@ -96,10 +99,13 @@ class Intake:
             async with anyio.create_task_group() as tasks:
                 for source in self.sources:
                     tasks.start_soon(self._drink, source, name=f"{self.backlog.name} source {name_of(source)}")
-                for part in (self._mend, self._sweep, self._resync):
-                    tasks.start_soon(part, name=f"{self.backlog.name} {part.__name__.strip('_')}")
+                tasks.start_soon(self._resync, name=f"{self.backlog.name} resync")
+                self._tasks = tasks
+                self._begin()
                 task_status.started()
+                await anyio.sleep_forever()
         finally:
+            self._tasks = None
             for subscription in subscriptions:
                 subscription.cancel()
 
@@ -148,6 +154,18 @@ class Intake:
             change = msgspec.structs.replace(change, old=known.change.old)
         self._failed[where] = _Failed(change, is_merged=known is not None)
         self._to_mend.retry(where)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Work on what there is, each kind of it in a task that most controllers never need."""
+        if self._tasks is None:
+            return
+        if self._sweeps and not self._is_sweeping:
+            self._is_sweeping = True
+            self._tasks.start_soon(self._sweep, name=f"{self.backlog.name} sweep")
+        if self._failed and not self._is_mending:
+            self._is_mending = True
+            self._tasks.start_soon(self._mend, name=f"{self.backlog.name} mend")
 
     async def _mend(self) -> NoReturn:
         while True:
@@ -177,16 +195,16 @@ class Intake:
     def sweep(self, reason: str) -> None:
         """Ask for every key there is, at low priority."""
         self._sweeps.append(reason)
-        self._sweep_wanted.set()
+        self._begin()
 
-    async def _sweep(self) -> NoReturn:
-        while True:
-            await self._sweep_wanted.wait()
-            self._sweep_wanted.clear()
+    async def _sweep(self) -> None:
+        try:
             while self._sweeps:
                 reason = self._sweeps.popleft()
                 for key in await self._all_keys():
                     self.backlog.ask(key, "requested", reason, LOW)
+        finally:
+            self._is_sweeping = False
 
     async def _resync(self) -> None:
         """Each key once an interval. Which part of it is a key's own; within that part chance decides."""

@@ -7,7 +7,7 @@ outcome, but for a wish to stop the process and the cancellation of the worker i
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from types import CoroutineType
 from typing import Any, Generic, TypeVar, cast
 
@@ -35,11 +35,12 @@ class CancelledInside(Exception):
 
 @attrs.define(eq=False)
 class Worker(Generic[K]):
-    """Takes keys one by one, as long as ``is_open`` is set."""
+    """Takes keys one by one, as long as ``is_open`` is set; ``took`` is called when it has one."""
 
     backlog: Backlog[K]
     reconcile: Reconcile
     is_open: asyncio.Event
+    took: Callable[[], None] = lambda: None
     deadline: Deadline = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -56,6 +57,7 @@ class Worker(Generic[K]):
                     await self.is_open.wait()
                 key = await queue.get()
                 if self.is_open.is_set():
+                    self.took()
                     await self._run(key, task)
                 else:
                     self.backlog.put_back(key)
@@ -120,7 +122,10 @@ class RunningNow:
 
 @attrs.define(eq=False)
 class Workers(Generic[K]):
-    """A service: the workers of one controller. To stop, those that are in a reconcile may finish it first."""
+    """A service: the workers of one controller. To stop, those that are in a reconcile may finish it first.
+
+    They are as many as were ever needed at once, up to the number in the settings, and one that is idle.
+    """
 
     backlog: Backlog[K]
     reconcile: Reconcile
@@ -140,11 +145,16 @@ class Workers(Generic[K]):
         """Work until cancelled; once drained there is nothing left to do until then."""
         count = self.backlog.settings.workers
         self.backlog.observer.workers(self.backlog.name, count)
-        async with anyio.create_task_group() as tasks:
-            for number in range(count):
-                worker = Worker(self.backlog, self.reconcile, self.is_open)
+
+        def hire() -> None:
+            hired, working = len(self._workers), self.backlog.queue.schedule.in_work
+            if hired < count and hired <= working:
+                worker = Worker(self.backlog, self.reconcile, self.is_open, hire)
                 self._workers.append(worker)
-                tasks.start_soon(worker.work, name=f"{self.backlog.name} worker {number}")
+                tasks.start_soon(worker.work, name=f"{self.backlog.name} worker {hired}")
+
+        async with anyio.create_task_group() as tasks:
+            hire()
             task_status.started()
         await anyio.sleep_forever()
 

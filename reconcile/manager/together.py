@@ -4,6 +4,7 @@ For parts that must not wait for each other: a cluster that is down keeps no oth
 controllers that drain take no longer than the slowest of them. One that ends by itself ends them all, with its name.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -35,9 +36,11 @@ class Together:
         """
         try:
             async with anyio.create_task_group() as tasks:
-                async with anyio.create_task_group() as starting:
-                    for service in self.services:
-                        starting.start_soon(tasks.start, self._host, service, name=f"start {service.name}")
+                starts = [_Start() for _ in self.services]
+                for service, start in zip(self.services, starts, strict=True):
+                    tasks.start_soon(self._host, service, start, name=service.name)
+                for start in starts:
+                    await start.done.wait()
                 task_status.started()
                 await anyio.sleep_forever()
         except ExceptionGroup:
@@ -60,10 +63,10 @@ class Together:
         """Wait for nothing that is in work, now or later."""
         self._draining.cancel()
 
-    async def _host(self, service: Service, *, task_status: TaskStatus[None]) -> None:
+    async def _host(self, service: Service, start: "_Start") -> None:
         cause: Exception | None = None
         try:
-            await service.run(task_status=task_status)
+            await service.run(task_status=start)
         except Exception as error:
             cause = error
         if cause is not None or not self._is_stopping:
@@ -76,3 +79,13 @@ class Together:
             await service.drain()
         except Exception:
             log.exception("could not drain: service=%s", getattr(service, "name", service))
+
+
+@define(eq=False)
+class _Start(TaskStatus[None]):
+    """Whether one of them is usable."""
+
+    done: asyncio.Event = field(factory=asyncio.Event)
+
+    def started(self, value: None = None) -> None:
+        self.done.set()

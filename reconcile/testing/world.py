@@ -291,7 +291,7 @@ class World:
         return [
             f"in work for {one.seconds:.1f} s: {controller.name} {one.key}"
             for controller in controllers
-            for one in controller.snapshot().running
+            for one in controller.workers.calls()
         ]
 
     def _plans_nothing(self) -> bool:
@@ -300,7 +300,7 @@ class World:
             return False
         controllers = self.running.controllers if self.is_running else ()
         informers = {informer for controller in controllers for informer in controller.intake.informers}
-        return not any(controller.snapshot().queue.keys for controller in controllers) and all(
+        return not any(controller.queue.snapshot().keys for controller in controllers) and all(
             informer.state is Copy.LIVE and not informer.store.unconfirmed for informer in informers
         )
 
