@@ -186,11 +186,10 @@ def track(writer: Writer, live: Document | None, new: Document) -> Document:
     elif not managing.is_reset(of_new):
         managers = _told_or_none(of_new) or _decoded_or_none(of_live)
     if managers or live is None:
-        bare = _with_entries(new, None)
         try:
-            fitting.check(writer.schema, bare, duplicates=True, known=before)
-            managers = _reconciled(writer, bare, managers)
-            managers = managing.capped(_tracked(writer, _with_entries(before, None), bare, managers))
+            fitting.check(writer.schema, new, duplicates=True, known=before)
+            managers = _reconciled(writer, new, managers)
+            managers = managing.capped(_tracked(writer, before, new, managers))
         except walks.BadDocument:
             # such an object keeps the managers it has
             return _with_entries(new, of_live)
@@ -236,7 +235,7 @@ def _check(writer: Writer, document: Document, what: str, *, duplicates: bool) -
 def _tracked(writer: Writer, live: Document, new: Document, managers: Managers) -> Managers:
     """The managers after an update: whatever it changed is the writer's, nobody else's."""
     rest, difference = _disowned(writer, live, new, dict(managers), _SELF, force=True)
-    mine = fieldsets.difference(fieldsets.recursive_difference(difference.changed, writer.excluded), _NEVER_OWNED)
+    mine = fieldsets.difference(difference.changed, _NEVER_OWNED)
     if mine:
         updater = Manager.updater(writer.name, writer.api_version, writer.subresource)
         if updater in rest:
@@ -266,7 +265,7 @@ def _disowned(
         Conflicts: others own what it changed, and it may not take it.
     """
     own = compare(writer.schema, live, new).without(writer.excluded)
-    by_version = {writer.api_version: own}
+    by_version = {writer.api_version: (own, own.changed)}
     if not (own.removed or own.modified or own.added) and all(
         owned.api_version == writer.api_version for owned in managers.values()
     ):
@@ -281,10 +280,10 @@ def _disowned(
             if old_one is None or new_one is None:
                 del managers[manager]
                 continue
-            difference = compare(old_one[0], old_one[1], new_one[1])
-            by_version[owned.api_version] = difference.without(writer.excluded)
-        difference = by_version[owned.api_version]
-        taken = fieldsets.intersection(owned.fields, difference.changed)
+            other = compare(old_one[0], old_one[1], new_one[1]).without(writer.excluded)
+            by_version[owned.api_version] = (other, other.changed)
+        difference, changed = by_version[owned.api_version]
+        taken = fieldsets.intersection(owned.fields, changed)
         if taken:
             conflicts[manager] = taken
         if difference.removed:

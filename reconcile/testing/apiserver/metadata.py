@@ -168,6 +168,22 @@ def faults(kind: Kind, document: Document, old: Document | None = None) -> Itera
                 yield invalid_value(f"metadata.finalizers[{index}]", name, text)
 
 
+def stays(document: Document, old: Document) -> bool:
+    """Whether an update leaves the metadata as they were, but for what each update changes: then nothing is wrong."""
+    metadata, before = of(document), of(old)
+    for name, value in metadata.items():
+        if name not in _MOVING and value != before.get(name):
+            return False
+    if not before.keys() <= metadata.keys() or not metadata.get("resourceVersion"):
+        return False
+    return all(len(entry.get("manager") or "") <= _SHORT for entry in metadata.get("managedFields") or ())
+
+
+_MOVING: Final = ("resourceVersion", "generation", "managedFields")
+_SHORT: Final = FIELD_MANAGER_LIMIT // 4
+"""Characters that are never more bytes than allowed."""
+
+
 def update_faults(document: Document, old: Document) -> Iterator[Fault]:
     """What an update of the metadata may not do. The real server asks this twice, and says everything twice."""
     metadata, before = of(document), of(old)

@@ -392,7 +392,7 @@ class ApiServer:
         return self._commit(self._session(user), change)
 
     def _session(self, user: User, *, rng: random.Random | None = None, time: str = "", **options: Any) -> Session:
-        time = time or timestamp(utc() + dt.timedelta(seconds=self.skew))
+        time = time or timestamp(utc() + dt.timedelta(seconds=self.skew) if self.skew else utc())
         needs_namespace = self.settings.needs_namespace
         return Session(
             self.registry,

@@ -70,6 +70,7 @@ class Session:
     """What the answer is to warn of."""
     done: list[Write] = attrs.field(factory=list)
     """What was stored or removed, in order: what ``after_commit`` hooks are to see."""
+    _reach: World | None = attrs.field(default=None, init=False)
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
@@ -202,7 +203,9 @@ class Session:
                 self.warnings += metas.finalizer_warnings(name)
 
     def _write(self, kind: Kind, subresource: str, old: Document | None, new: Document | None) -> Write:
-        return Write(self.user, kind, subresource, old, new, self.dry_run, self.world(self), self.time)
+        if self._reach is None:
+            self._reach = self.world(self)
+        return Write(self.user, kind, subresource, old, new, self.dry_run, self._reach, self.time)
 
     def find(self, kind: Kind, key: str) -> Stored | None:
         """An object as its kind shows it, changes of this session included."""

@@ -153,12 +153,12 @@ class Kind:
     deprecation: str = ""
     """What whoever uses this version is warned of; "" if it is a good one."""
 
-    @property
+    @functools.cached_property
     def schema(self) -> Schema:
         """The type of its objects."""
         return self._schema if isinstance(self._schema, Schema) else self._schema()
 
-    @property
+    @functools.cached_property
     def table(self) -> str:
         """The name its objects are stored under."""
         return self.stored_as or self.resource.name

@@ -22,6 +22,7 @@ from reconcile.testing.apiserver.belonging import check_namespace
 from reconcile.testing.apiserver.failure import (
     Document,
     Failure,
+    Fault,
     already_exists,
     bad_request,
     conflict,
@@ -254,7 +255,9 @@ def _update(session: Session, kind: Kind, found: Stored, old: Document, new: Doc
     new = session.admitted(kind, subresource, old, new)
     told = len(session.warnings)
     session.warn_of_finalizers(kind, new, old)
-    faults = [*metas.faults(kind, new, old), *(twice := list(metas.update_faults(new, old))), *twice]
+    faults: list[Fault] = []
+    if not metas.stays(new, old):
+        faults += [*metas.faults(kind, new, old), *(twice := list(metas.update_faults(new, old))), *twice]
     faults += session.faults(kind, new, old, subresource)
     if faults:
         del session.warnings[told:]
