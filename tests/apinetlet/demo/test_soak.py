@@ -25,7 +25,7 @@ from reconcile.kube.kinds import CSR, NAMESPACE, SECRET
 from reconcile.testing.loop import run
 from reconcile.testing.state import BOOKKEEPING
 from reconcile.testing.world import World
-from tests.apinetlet.demo.certified import Land, certified_daemons, guarded, land
+from tests.apinetlet.demo.certified import Land, certified_daemons, forgetful, guarded, land
 from tests.apinetlet.demo.days import DAY, Complaints, Life
 from tests.apinetlet.demo.test_story_chaos import addresses_are_safe
 
@@ -72,7 +72,7 @@ async def begin(stack: AsyncExitStack, generation: Generation, seed: int, compla
     )
     await clusters.apinet.client().create(NAMESPACE, {"metadata": {"name": TARGET_NAMESPACE}})
     lands.append(await stack.enter_async_context(land(clusters, folder)))
-    await stack.enter_async_context(clusters.staff(pace=0.5))
+    await stack.enter_async_context(forgetful(clusters.staff(pace=0.5)))
     await clusters.declare("prefixes", "pool", {"prefix": "10.0.0.0/16"})
     world.start()
     return Life(clusters, world, lands[0], random.Random(f"{generation.name} {seed}"), complaints)
