@@ -105,7 +105,7 @@ class Intake:
                 task_status.started()
                 await anyio.sleep_forever()
         finally:
-            self._tasks = None
+            self._tasks, self._is_mending = None, False
             for subscription in subscriptions:
                 subscription.cancel()
 
