@@ -6,8 +6,8 @@ bytes of old objects that are kept alive only to be compared when somebody asks 
 
 import datetime as dt
 import itertools
-from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
@@ -51,6 +51,11 @@ class Pass(Generic[K]):
         """Which controller, key and pass, for a log line."""
         return f"controller={self.controller} key={self.key} reconcile_id={self.id}"
 
+    @property
+    def held(self) -> "Iterable[Cause | Write]":
+        """What may keep old objects alive."""
+        return itertools.chain[Cause | Write](self.causes, self.writes)
+
     def note_write(self, write: Write) -> None:
         """Remember a write of this pass."""
         if len(self.writes) < WRITES:
@@ -87,28 +92,31 @@ class History(Generic[K]):
     passes: int = 8
     limit_bytes: int = 2 * 1024 * 1024
     _by_key: "OrderedDict[K, tuple[Pass[K], ...]]" = attrs.field(init=False, factory=OrderedDict)
-    _kept: deque[tuple[Cause | Write, int]] = attrs.field(init=False, factory=deque)
+    _kept: "OrderedDict[Pass[K], int]" = attrs.field(init=False, factory=OrderedDict)
+    """The passes that keep old objects alive, and how many bytes; the oldest first."""
     _kept_bytes: int = attrs.field(init=False, default=0)
 
     def remember(self, ended: Pass[K]) -> None:
         """Keep a pass, and forget what is beyond the bounds."""
-        before = self._by_key.get(ended.key)
-        if before is None:
-            self._by_key[ended.key] = (ended,)
-            if len(self._by_key) > self.keys:
-                self._by_key.popitem(last=False)
-        else:
-            self._by_key[ended.key] = (*before, ended)[-self.passes :]
-            self._by_key.move_to_end(ended.key)
-        held: Cause | Write
-        for held in itertools.chain[Cause | Write](ended.causes, ended.writes):
-            if size := held.kept_bytes:
-                self._kept.append((held, size))
-                self._kept_bytes += size
+        found = (*self._by_key.get(ended.key, ()), ended)
+        self._by_key[ended.key] = found[-self.passes :]
+        self._by_key.move_to_end(ended.key)
+        self._drop(found[: -self.passes])
+        if len(self._by_key) > self.keys:
+            self._drop(self._by_key.popitem(last=False)[1])
+        if size := sum(held.kept_bytes for held in ended.held):
+            self._kept[ended] = size
+            self._kept_bytes += size
         while self._kept_bytes > self.limit_bytes:
-            held, size = self._kept.popleft()
-            held.forget_change()
+            oldest, size = self._kept.popitem(last=False)
             self._kept_bytes -= size
+            for held in oldest.held:
+                held.forget_change()
+
+    def _drop(self, passes: Iterable[Pass[K]]) -> None:
+        """Passes that are remembered no longer keep nothing alive."""
+        for one in passes:
+            self._kept_bytes -= self._kept.pop(one, 0)
 
     def of(self, key: K) -> tuple[Pass[K], ...]:
         """The last passes of a key, the newest last."""

@@ -1,6 +1,7 @@
 """The last passes of a key are remembered, bounded in keys, passes and bytes."""
 
 import datetime as dt
+import gc
 
 import pytest
 
@@ -49,6 +50,20 @@ def test_old_objects_are_kept_for_comparison_only_up_to_a_bound() -> None:
     kept = [found.causes[0].changed_paths for found in history.of("a")]
     assert kept == [(), (), (), ("spec.size",), ("spec.size",)]
     assert [found.causes[0].new_version for found in history.of("a")] == ["2", "3", "4", "5", "6"]
+
+
+def test_what_is_remembered_no_longer_keeps_no_objects_alive() -> None:
+    history, before = History[str](keys=1, passes=2), causes_alive()
+    for version in range(1, 6):
+        history.remember(a_pass("a", version, sized(version)))
+    assert causes_alive() - before == 2
+    history.remember(a_pass("b", 9, sized(9)))
+    assert causes_alive() - before == 1
+
+
+def causes_alive() -> int:
+    gc.collect()
+    return sum(isinstance(one, Cause) for one in gc.get_objects())
 
 
 def test_a_pass_keeps_a_bounded_number_of_writes() -> None:
