@@ -13,6 +13,7 @@ import orjson
 
 from reconcile.kube.request import HttpRequest
 from reconcile.kube.transport import Stream, Transport
+from reconcile.testing.apiserver import published, wire
 
 JSON: Final = "application/json"
 MERGE: Final = "application/merge-patch+json"
@@ -317,3 +318,11 @@ CHECKS: Final = _definition(
     ),
 )
 """A definition with every rule for a value."""
+
+
+def definition_in_protobuf(schema: Any) -> bytes:
+    """The definition of things with this schema for a field, as protobuf."""
+    whole = {"type": "object", "properties": {"a": schema}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": whole}}
+    body = {**THINGS, "spec": {**THINGS["spec"], "versions": [version]}}
+    return wire.sealed(body, published.definition(body["apiVersion"], body["kind"]))

@@ -1,12 +1,10 @@
 """Bodies: what is taken, what is told, what is refused, and in which form an answer comes."""
 
-from typing import Any
-
 import pytest
 
 from reconcile.testing.apiserver import published, wire
 from reconcile.testing.apiserver.content import PROTOBUF
-from tests.testing.callers import DEFINITIONS, THINGS, Api, a_map, a_thing
+from tests.testing.callers import DEFINITIONS, Api, a_map, a_thing, definition_in_protobuf
 
 # -- strictness ----------------------------------------------------------------------------------------------------
 
@@ -96,37 +94,12 @@ async def test_yaml_that_refers_to_nothing_or_to_itself_is_refused(api: Api, bod
     assert f"yaml: {why}" in reply["message"]
 
 
-def _definition_in_protobuf(schema: Any) -> bytes:
-    whole = {"type": "object", "properties": {"a": schema}}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": whole}}
-    body = {**THINGS, "spec": {**THINGS["spec"], "versions": [version]}}
-    return wire.sealed(body, published.definition(body["apiVersion"], body["kind"]))
-
-
-@pytest.mark.parametrize("levels", [130, 300])
-async def test_protobuf_that_is_nested_too_deep_is_refused_and_harms_nobody(api: Api, levels: int) -> None:
-    schema: dict[str, Any] = {"type": "object"}
-    for _ in range(levels):
-        schema = {"not": schema}
-    reply = await api.send("POST", DEFINITIONS, _definition_in_protobuf(schema), media=PROTOBUF)
-    assert reply.code == 400
-
-
-@pytest.mark.parametrize("levels", [130, 5_000, 100_000])
-async def test_json_within_protobuf_that_is_nested_too_deep_is_refused(api: Api, levels: int) -> None:
-    deep = b"[" * levels + b"]" * levels
-    text = "x" * (2 * levels - 2)
-    body = _definition_in_protobuf({"type": "string", "default": text}).replace(f'"{text}"'.encode(), deep)
-    reply = await api.send("POST", DEFINITIONS, body, media=PROTOBUF)
-    assert reply.code == 400
-
-
 async def test_what_is_no_text_in_protobuf_is_shown_as_a_sign_of_its_own(api: Api) -> None:
     """As Go shows it; and what should be JSON and is none is refused."""
     body = wire.sealed(a_map("a", {"x": "blue"}), published.definition("v1", "ConfigMap"))
     made = await api.send("POST", api.maps, body.replace(b"blue", b"bl\xffe"), media=PROTOBUF)
     assert (made.code, made["data"]) == (201, {"x": "bl\N{REPLACEMENT CHARACTER}e"})
-    broken = _definition_in_protobuf({"type": "string", "default": "blue"}).replace(b'"blue"', b'"blue,')
+    broken = definition_in_protobuf({"type": "string", "default": "blue"}).replace(b'"blue"', b'"blue,')
     assert (await api.send("POST", DEFINITIONS, broken, media=PROTOBUF)).code == 400
 
 
