@@ -179,8 +179,15 @@ class Cluster:
     # reading live
 
     async def get(self, kind: type[T] | Resource[T], key: ObjectKey) -> T:
-        """The object as it is on the server now."""
-        return await self.client.get(self.resource(kind), key)
+        """The object as it is on the server now.
+
+        From then on the store knows of it, too, so whoever acts on what was read also hears of its end. The watch alone
+        might show neither: a list after a break tells nothing of what came and went before it.
+        """
+        resource = self.resource(kind)
+        found = await self.client.get(resource, key)
+        self._writing.saw(resource, _meta(found))
+        return found
 
     # writing
 
@@ -274,9 +281,7 @@ class Cluster:
         try:
             return await self.create(body)
         except AlreadyExists:
-            there = await self.client.get(resource, key)
-            self._writing.own(resource, _meta(there))
-            return there
+            return await self.get(resource, key)
 
     @overload
     async def update(self, obj: dict[str, Any], *, subresource: str = "") -> Any: ...

@@ -206,6 +206,11 @@ class Informer(Generic[T]):
         self._audience.tell(self.store.own(entry, self._clock.now()))
         self._hold()
 
+    def saw(self, entry: Entry) -> None:
+        """What a live read has shown: like ``own``, but somebody else may have written it."""
+        self._audience.tell(self.store.own(entry, self._clock.now(), is_own=False))
+        self._hold()
+
     def own_delete(self, last: ObjectMeta) -> None:
         """What we deleted is gone."""
         self._audience.tell(self.store.own_delete(last, self._clock.now()))

@@ -234,8 +234,8 @@ class Store(Generic[T]):
 
     # what we did ourselves
 
-    def own(self, entry: Entry, now: Seconds) -> builtins.list[Change[T]]:
-        """The answer to a write of ours. Older events and lists will not undo it.
+    def own(self, entry: Entry, now: Seconds, *, is_own: bool = True) -> builtins.list[Change[T]]:
+        """The answer to a write of ours, or to a live read. Older events and lists will not undo it.
 
         If by this write the object is no longer selected, it leaves the store, as the watch will say. Where that cannot
         be told (a field selector over what is not in the document), only an object that is there is changed.
@@ -254,8 +254,8 @@ class Store(Generic[T]):
             in_scope = old is not None and old.meta.uid == meta.uid
         self._overlay.wrote(meta, now, is_awaited=in_scope or old is not None)
         if in_scope:
-            return self._put(table, entry, is_own=True)
-        return [] if old is None else self._pop(table, old, is_own=True)
+            return self._put(table, entry, is_own=is_own)
+        return [] if old is None else self._pop(table, old, is_own=is_own)
 
     def own_delete(self, last: ObjectMeta, now: Seconds) -> builtins.list[Change[T]]:
         """The server says that what we deleted is gone. Late events of it will not bring it back.

@@ -114,14 +114,10 @@ class Writing:
         informer, known = self.informers.get(resource), self.known(resource, key)
         return (informer is not None and not informer.watched.is_whole) or (known is not None and known.is_partial)
 
-    def own(self, resource: Resource[Any], meta: ObjectMeta) -> Entry | None:
-        """Put an answer into the store, if its kind is watched."""
-        informer = self.informers.get(resource)
-        if informer is None:
-            return None
-        entry = informer.reader.read(meta.raw)
-        informer.own(entry)
-        return entry
+    def saw(self, resource: Resource[Any], meta: ObjectMeta) -> None:
+        """Put what a live read has shown into the store, if its kind is watched."""
+        if (informer := self.informers.get(resource)) is not None:
+            informer.saw(informer.reader.read(meta.raw))
 
     def note(
         self,
@@ -148,7 +144,7 @@ class Writing:
             return
         with anyio.move_on_after(self.settle_timeout):
             try:
-                self.own(resource, (await self.client.get(resource, key)).metadata)
+                self.saw(resource, (await self.client.get(resource, key)).metadata)
             except NotFound:
                 self._own_delete(resource, _only(key))
             except KubeError:

@@ -469,3 +469,40 @@ async def test_a_live_read_asks_the_server() -> None:
         assert (await cluster.get(Thing, A)).spec.color == "new"
         with pytest.raises(NotFound):
             await cluster.get(TYPED, ObjectKey("default", "none"))
+
+
+@pytest.mark.pain(22)
+@pytest.mark.parametrize("kind", [TYPED, THING])
+async def test_of_what_a_live_read_showed_the_end_is_told_though_the_watch_never_showed_it(kind: Resource[Any]) -> None:
+    server, b = FakeServer(), ObjectKey("default", "b")
+    told: list[tuple[ObjectKey, bool, bool]] = []
+    async with a_cluster(server, kind) as cluster:
+        cluster.informer(kind).add_handler(lambda one: told.append((one.key, one.new is None, one.is_own)))
+        watch = server.streams[0]
+        watch.is_dead = True
+        server.put("b")
+        await cluster.get(kind, b)
+        assert [entry.key for entry in cluster.store(kind).entries()] == [b]
+        await cluster.get(kind, b)
+        server.drop("b")
+        server.compact()
+        watch.is_dead = False
+        watch.tear()
+        await anyio.sleep(60)
+        assert cluster.store(kind).get(b) is None
+    assert told == [(b, False, False), (b, True, False)]
+
+
+async def test_a_live_read_of_what_is_not_selected_or_older_changes_nothing() -> None:
+    server = FakeServer()
+    server.put("a", labels={"color": "red"})
+    async with a_cluster(server, Watched(TYPED, labels="color=red")) as cluster:
+        server.streams[0].is_dead = True
+        server.put("b")
+        await cluster.get(TYPED, ObjectKey("default", "b"))
+        assert [entry.key for entry in cluster.store(TYPED).entries()] == [A]
+        old = dict(server.objects["default", "a"])
+        await cluster.patch(the(cluster), MergePatch({"spec": {"color": "new"}}))
+        server.next("get", HttpResponse(200, {}, orjson.dumps(old)))
+        assert (await cluster.get(TYPED, A)).spec.color != "new"
+        assert the(cluster).spec.color == "new"
