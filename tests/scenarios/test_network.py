@@ -11,7 +11,7 @@ from apinetlet.api.networking import NetworkState
 from apinetlet.demo.world import TARGET_NAMESPACE
 from apinetlet.origin import Origins
 from reconcile.kube import MergePatch
-from reconcile.testing.faults import WRITES, FaultPlan, Refused, Rule, Status
+from reconcile.testing.faults import WRITES, FaultPlan, Refused, Rule, Silent, Status
 from tests.scenarios.daemon import Lab, lab
 
 
@@ -70,6 +70,22 @@ async def test_net_4_a_counterpart_of_no_network_is_deleted(world: Lab) -> None:
         await world.dangling(name="left-over-too")
         await world.rest()
         assert world.world.counterparts == []
+
+
+async def test_net_4_a_source_that_came_and_went_while_the_watch_was_broken_leaves_nothing(world: Lab) -> None:
+    networks = {"verbs": ("watch",), "resources": ("networks",)}
+    world.to_source.plan = FaultPlan((Rule(Silent(after_lines=1), times=1, **networks),))
+    async with world.daemon():
+        await world.rest(1)
+        world.to_source.plan = FaultPlan((Rule(Status(410), times=1, **networks),))
+        await world.world.create_network("nobody")
+        await world.dangling()
+        await world.rest(5)
+        assert world.to_source.struck["Silent"] == 1
+        await world.world.delete_network("nobody")
+        await world.rest()
+        assert world.to_source.struck["Status 410"] == 1
+        assert (world.world.networks, world.world.counterparts) == ([], [])
 
 
 @pytest.mark.parametrize("missing", ["namespace", "name", "uid", "everything"])
