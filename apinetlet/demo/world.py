@@ -41,6 +41,8 @@ class World:
     """Whether one server is both clusters."""
     audit: int = 200_000
     """So many requests of each server can be counted."""
+    history: int = ServerSettings().history
+    """So many changes of each kind can be watched again."""
     source: ApiServer = field(init=False)
     apinet: ApiServer = field(init=False)
     kinds: Kinds = field(init=False)
@@ -53,7 +55,7 @@ class World:
     def __attrs_post_init__(self) -> None:
         self.kinds = Kinds.of(self.generation)
         # two servers draw from two streams, so that no uid of one is a uid of the other
-        settings = ServerSettings(garbage_collection=self.garbage_collection, audit=self.audit)
+        settings = ServerSettings(garbage_collection=self.garbage_collection, audit=self.audit, history=self.history)
         rng = random.Random(f"apinet {self.seed}")
         sources = source_kinds(self.generation)
         targets = apinet.kinds(self.generation, rng, Supply(highest_id=self.highest_id, prefixes=self.prefixes))

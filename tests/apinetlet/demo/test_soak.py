@@ -29,6 +29,8 @@ from tests.apinetlet.demo.certified import Land, certified_daemons, forgetful, g
 from tests.apinetlet.demo.days import DAY, Complaints, Life
 from tests.apinetlet.demo.test_story_chaos import addresses_are_safe
 
+HISTORY = 200
+"""Changes that a server remembers of a kind: few enough to be full within the first days, so that memory is level."""
 NIGHTS = 5
 """Of so many days one has a night, for an idle day of both worlds costs as much as all that happens in one."""
 
@@ -59,7 +61,7 @@ async def live(seed: int, until: "Limit", complaints: Complaints, folder: Path) 
 
 
 async def begin(stack: AsyncExitStack, generation: Generation, seed: int, complaints: Complaints, folder: Path) -> Life:
-    clusters = guarded(Clusters(generation, seed=seed, audit=100))
+    clusters = guarded(Clusters(generation, seed=seed, audit=100, history=HISTORY))
     lands: list[Land] = []  # the daemon's, which there is only once the servers run
     world = await stack.enter_async_context(
         World(
