@@ -73,11 +73,14 @@ async def test_net_4_a_counterpart_of_no_network_is_deleted(world: Lab) -> None:
 
 
 async def test_net_4_a_source_that_came_and_went_while_the_watch_was_broken_leaves_nothing(world: Lab) -> None:
-    networks = {"verbs": ("watch",), "resources": ("networks",)}
-    world.to_source.plan = FaultPlan((Rule(Silent(after_lines=1), times=1, **networks),))
+    silence, too_old = (
+        FaultPlan((Rule(fault, verbs=("watch",), resources=("networks",), times=1),))
+        for fault in (Silent(after_lines=1), Status(410))
+    )
+    world.to_source.plan = silence
     async with world.daemon():
         await world.rest(1)
-        world.to_source.plan = FaultPlan((Rule(Status(410), times=1, **networks),))
+        world.to_source.plan = too_old
         await world.world.create_network("nobody")
         await world.dangling()
         await world.rest(5)
