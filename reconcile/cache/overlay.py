@@ -3,6 +3,7 @@
 The answer to a write is newer than what the watch has delivered, so it goes into the store at once, and this remembers
 it until the watch has caught up: no older event may undo it, nor may a list that was made before it. What we deleted is
 remembered by its uid, which never comes back, so that late events of the dying object do not bring it back to life.
+The other way round, ends that the watch has shown are remembered for answers that it has overtaken.
 
 Every note has a time limit. One that runs out unconfirmed means that the watch lags far behind or that the object is
 none of those we watch: whoever asks ``expire`` is told, and lists again. Where versions are no numbers, order cannot be
@@ -34,11 +35,15 @@ class Lost:
 
 
 class _Note(NamedTuple):
-    """``is_awaited``: the watch will show it, or show that it went out of sight."""
+    """``is_awaited``: the watch will show it, or show that it went out of sight.
+
+    ``is_overtaken``: the watch has shown its end already, or the server's history is another one; only a list can tell.
+    """
 
     meta: ObjectMeta
     until: Seconds
     is_awaited: bool
+    is_overtaken: bool = False
 
 
 @attrs.define
@@ -46,10 +51,14 @@ class Overlay:
     """Notes about own writes, each kept for ``ttl`` seconds at most."""
 
     ttl: Seconds = 30.0
+    ends: int = 1000
+    """So many ends that the watch has shown are remembered: more than there are while an answer is on its way."""
     _newest: dict[ObjectKey, _Note] = attrs.field(init=False, factory=dict)
     """Nothing older than this may be shown under that key."""
     _dead: dict[str, _Note] = attrs.field(init=False, factory=dict)
     """By uid: the last state known of what we deleted."""
+    _ended: dict[str, int] = attrs.field(init=False, factory=dict)
+    """By uid: at which version it was out of sight, oldest first; 0 if that was no number."""
 
     def __bool__(self) -> bool:
         return bool(self._newest or self._dead)
@@ -61,7 +70,7 @@ class Overlay:
 
     def wrote(self, meta: ObjectMeta, now: Seconds, *, is_awaited: bool) -> None:
         """The server answered a write with this. ``is_awaited``: the watch will show it, or that it left its sight."""
-        self._newest[meta.key] = _Note(meta, now + self.ttl, is_awaited)
+        self._newest[meta.key] = _Note(meta, now + self.ttl, is_awaited, self.is_overtaken(meta))
 
     def deleted(self, last: ObjectMeta, now: Seconds, *, is_awaited: bool) -> None:
         """The server said that it is gone; ``last`` is the last state known of it, if only its key and uid."""
@@ -74,6 +83,18 @@ class Overlay:
     def is_dead(self, uid: str) -> bool:
         """Whether we deleted the object of that uid."""
         return uid in self._dead
+
+    def ended(self, uid: str, version: int) -> None:
+        """The watch or a list of that version showed that it is gone, or out of sight."""
+        self._ended.pop(uid, None)
+        self._ended[uid] = version
+        if len(self._ended) > self.ends:
+            del self._ended[next(iter(self._ended))]
+
+    def is_overtaken(self, answer: ObjectMeta) -> bool:
+        """Whether an answer shows a state of an object that has ended since."""
+        end = self._ended.get(answer.uid)
+        return end is not None and (answer.version <= end or not end)
 
     def admits(self, seen: ObjectMeta) -> bool:
         """Whether what the watch shows may go into the store; confirms our own write if it does."""
@@ -101,10 +122,11 @@ class Overlay:
         del self._newest[seen.key]
         return True
 
-    def reached(self, version: int, namespace: str = "") -> None:
+    def reached(self, version: int, namespace: str = "", *, by_list: bool = False) -> None:
         """All that happened in the namespace ("" for all of them) up to that version has been shown."""
         for key, note in list(self._newest.items()):
-            if 0 < note.meta.version <= version and namespace in ("", key.namespace):
+            is_shown = 0 < note.meta.version <= version and namespace in ("", key.namespace)
+            if is_shown and (by_list or not note.is_overtaken):
                 del self._newest[key]
 
     def outlasting(self, namespace: str = "") -> list[ObjectMeta]:
@@ -135,6 +157,7 @@ class Overlay:
         """Forget everything: the server's history is another one."""
         self._newest.clear()
         self._dead.clear()
+        self._ended.clear()
 
 
 K = TypeVar("K")

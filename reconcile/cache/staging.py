@@ -46,7 +46,7 @@ class Staging:
 
     def spare_own(self, overlay: Overlay, version: int, namespace: str) -> None:
         """Let stand what we wrote and deleted after a list of that version was made; earlier notes are confirmed."""
-        overlay.reached(version, namespace)
+        overlay.reached(version, namespace, by_list=True)
         for gone in overlay.dead():
             if (listed := self.table.find(gone)) is not None and listed.meta.uid == gone.uid:
                 self.table.pop(gone.key)

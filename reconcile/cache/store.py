@@ -186,6 +186,7 @@ class Store(Generic[T]):
     def remove(self, meta: ObjectMeta) -> builtins.list[Change[T]]:
         """The watch shows the end of an object; ``meta`` is its head in that event."""
         table = self._table(meta.namespace)
+        self._overlay.ended(meta.uid, meta.version)
         if table is None or (self._overlay and not self._overlay.admits_end(meta)):
             return []
         old = table.find(meta)
@@ -228,6 +229,9 @@ class Store(Generic[T]):
         else:
             staging.spare_own(self._overlay, _number(resource_version), namespace)
         pairs = staging.differences()
+        for before, after in pairs:
+            if before is not None and after is None:
+                self._overlay.ended(before.meta.uid, _number(resource_version))
         self._tables[namespace] = staging.table
         self._everywhere = self._tables.get("")
         return (self.change(old, new, initial=initial) for old, new in pairs)
@@ -237,12 +241,15 @@ class Store(Generic[T]):
     def own(self, entry: Entry, now: Seconds, *, is_own: bool = True) -> builtins.list[Change[T]]:
         """The answer to a write of ours, or to a live read. Older events and lists will not undo it.
 
+        The watch may have overtaken it, and have shown the end of the object. Then a read is of no use any more, and a
+        write stands until a list tells: it could also be that the server's history is another one.
+
         If by this write the object is no longer selected, it leaves the store, as the watch will say. Where that cannot
         be told (a field selector over what is not in the document), only an object that is there is changed.
         """
         meta = entry.meta
         table = self._table(meta.namespace)
-        if table is None or self._overlay.is_dead(meta.uid):
+        if table is None or self._overlay.is_dead(meta.uid) or (not is_own and self._overlay.is_overtaken(meta)):
             return []
         if _is_gone(meta):
             return self.own_delete(meta, now)

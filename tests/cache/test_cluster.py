@@ -493,6 +493,40 @@ async def test_of_what_a_live_read_showed_the_end_is_told_though_the_watch_never
     assert told == [(b, False, False), (b, True, False)]
 
 
+async def an_end_that_came_before_the_answer(server: FakeServer, cluster: Cluster) -> HttpResponse:
+    """The answer, which is from before it."""
+    then = HttpResponse(200, {}, orjson.dumps(server.put("a", spec={"color": "then"})))
+    server.drop("a")
+    await settled()
+    assert cluster.store(Thing).get(A) is None
+    return then
+
+
+@pytest.mark.pain(7)
+async def test_a_live_read_that_the_watch_has_overtaken_brings_nothing_back_to_life() -> None:
+    server = FakeServer()
+    server.put("a")
+    async with a_cluster(server) as cluster:
+        server.next("get", await an_end_that_came_before_the_answer(server, cluster))
+        assert (await cluster.get(Thing, A)).spec.color == "then"
+        assert cluster.store(Thing).get(A) is None
+        assert not cluster.store(Thing).unconfirmed
+
+
+@pytest.mark.pain(7)
+async def test_a_write_whose_answer_the_watch_has_overtaken_stands_until_a_list_tells() -> None:
+    server = FakeServer()
+    server.put("a")
+    async with a_cluster(server) as cluster:
+        old = the(cluster)
+        server.next("patch", await an_end_that_came_before_the_answer(server, cluster))
+        await cluster.patch(old, MergePatch({"spec": {"color": "then"}}))
+        assert the(cluster).spec.color == "then"
+        server.streams[-1].bookmark(server.version + 1)
+        await anyio.sleep(40)
+        assert cluster.store(Thing).get(A) is None
+
+
 async def test_a_live_read_of_what_is_not_selected_or_older_changes_nothing() -> None:
     server = FakeServer()
     server.put("a", labels={"color": "red"})
