@@ -4,7 +4,7 @@ A change of an object, of the indexes and of what is known about our own writes 
 sees half of it. What is older than what is known changes nothing. A whole list is put together aside (``Staging``) and
 takes the place of what was there in one step too; what it lacks ends with its last known state. An object under the
 name of another one is the end of that and a new one. Everything handed out is read-only; typed objects are made when
-they are read and remembered, as many as ``typed_limit``.
+they are read and remembered, as many as ``typed_limit``, and let go of when they are past.
 
 Pure: ``informer.py`` brings the events and tells who wants to know, ``cluster.py`` brings the answers to our writes.
 """
@@ -62,6 +62,7 @@ class Store(Generic[T]):
         self._in_scope = in_scope
         self._typed_limit = typed_limit
         self._typed: OrderedDict[Entry, T] = OrderedDict()
+        self._former: dict[Entry, T] = {}
         self._codec: Codec[T] | None = None
         self._indexes = {index.name: (place, index) for place, index in enumerate(indexes)}
         if len(self._indexes) < len(indexes):
@@ -142,19 +143,35 @@ class Store(Generic[T]):
         return self._overlay.unconfirmed
 
     def structure(self, entry: Entry) -> T:
-        """The typed object of an entry, remembered.
+        """The typed object of an entry, remembered: as long as it is what is known, and a little longer.
 
         Raises:
             BadObject: the document does not fit the type.
         """
         typed = self._typed.get(entry)
+        if typed is not None:
+            self._typed.move_to_end(entry)
+            return typed
+        typed = self._former.pop(entry, None)
         if typed is None:
-            typed = self._typed[entry] = self._decode(entry)
+            typed = self._decode(entry)
+        if self.entry(entry.key) is entry:
+            self._typed[entry] = typed
             if len(self._typed) > self._typed_limit:
                 self._typed.popitem(last=False)
         else:
-            self._typed.move_to_end(entry)
+            self._remember_former(entry, typed)
         return typed
+
+    def _retire(self, entry: Entry) -> None:
+        """It is no longer what is known: whoever is told of the change may still ask for it, and nobody later."""
+        if (typed := self._typed.pop(entry, None)) is not None:
+            self._remember_former(entry, typed)
+
+    def _remember_former(self, entry: Entry, typed: T) -> None:
+        self._former[entry] = typed
+        if len(self._former) > _FORMER:
+            del self._former[next(iter(self._former))]
 
     def _decode(self, entry: Entry) -> T:
         if self._codec is None:
@@ -230,8 +247,10 @@ class Store(Generic[T]):
             staging.spare_own(self._overlay, _number(resource_version), namespace)
         pairs = staging.differences()
         for before, after in pairs:
-            if before is not None and after is None:
-                self._overlay.ended(before.meta.uid, _number(resource_version))
+            if before is not None:
+                self._retire(before)
+                if after is None:
+                    self._overlay.ended(before.meta.uid, _number(resource_version))
         self._tables[namespace] = staging.table
         self._everywhere = self._tables.get("")
         return (self.change(old, new, initial=initial) for old, new in pairs)
@@ -303,12 +322,15 @@ class Store(Generic[T]):
         if old is not None and not is_newer(entry.meta, old.meta):
             return []
         table.put(entry, self._values(entry))
+        if old is not None:
+            self._retire(old)
         if old is not None and old.meta.uid != entry.meta.uid:
             return [self.change(old, None, is_own=is_own), self.change(None, entry, is_own=is_own)]
         return [self.change(old, entry, is_own=is_own)]
 
     def _pop(self, table: Table, old: Entry, *, is_own: bool = False) -> builtins.list[Change[T]]:
         table.pop(old.key)
+        self._retire(old)
         return [self.change(old, None, is_own=is_own)]
 
     def _values(self, entry: Entry) -> Values:
@@ -324,6 +346,10 @@ class Store(Generic[T]):
             facts = {"cluster": self.cluster, "resource": self.resource.name, "object": entry.key}
             self.faults.note(logger, what, index.name, error, **facts)
             return ()
+
+
+_FORMER: Final = 64
+"""Typed objects of states that are past: handlers look at both sides of a change."""
 
 
 def _is_gone(meta: ObjectMeta) -> bool:

@@ -45,7 +45,7 @@ class OwnWrites(Generic[K]):
     ``limit``: so many of the newest are remembered. The version of a deletion is "".
     """
 
-    limit: int = 4096
+    limit: int = 1024
     _writers: "OrderedDict[tuple[str, str, ObjectKey, str], K]" = attrs.field(init=False, factory=OrderedDict)
 
     def note(self, writer: K, cluster: str, resource: str, key: ObjectKey, version: str) -> None:

@@ -1,5 +1,6 @@
 """The local copy: always some true past, in one step, with our own writes in it."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -139,6 +140,24 @@ def test_a_document_that_does_not_fit_the_type_is_named_when_it_is_read() -> Non
     store._codec = type("Refuses", (), {"complete": lambda self, meta: (_ for _ in ()).throw(BadObject("no"))})()
     with pytest.raises(BadObject, match=r"things.example.dev default/a: no"):
         store.get(A)
+
+
+@pytest.mark.pain(9)
+def test_what_is_past_is_let_go_of() -> None:
+    """All states are looked at, before and after; only the newest few are held, though many could be remembered."""
+    store = a_store(typed_limit=10_000)
+    store.commit(an_entry())
+    known = store.get(A)
+    for version in range(2, 500):
+        [change] = store.commit(an_entry(version=version))
+        assert change.old_object is known
+        known = change.new_object
+        assert store.get(A) is known
+        del change
+    gc.collect()
+    held = [one for one in gc.get_objects() if isinstance(one, Object) and one.metadata.name == "a"]
+    assert known in held
+    assert len(held) < 100
 
 
 def test_typed_objects_are_remembered_up_to_a_limit() -> None:
