@@ -22,6 +22,7 @@ import attrs
 from anyio.abc import TaskGroup, TaskStatus
 
 from reconcile.cache.audience import Audience, Handler, Subscription
+from reconcile.cache.change import Change
 from reconcile.cache.entry import Entry
 from reconcile.cache.faults import Faults
 from reconcile.cache.follower import REFUSED, Follower, FollowerSettings
@@ -203,17 +204,18 @@ class Informer(Generic[T]):
 
     def own(self, entry: Entry) -> None:
         """The answer to a write of ours: into the store, and to the handlers."""
-        self._audience.tell(self.store.own(entry, self._clock.now()))
-        self._hold()
+        self._tell(self.store.own(entry, self._clock.now()))
 
     def saw(self, entry: Entry) -> None:
         """What a live read has shown: like ``own``, but somebody else may have written it."""
-        self._audience.tell(self.store.own(entry, self._clock.now(), is_own=False))
-        self._hold()
+        self._tell(self.store.own(entry, self._clock.now(), is_own=False))
 
     def own_delete(self, last: ObjectMeta) -> None:
         """What we deleted is gone."""
-        self._audience.tell(self.store.own_delete(last, self._clock.now()))
+        self._tell(self.store.own_delete(last, self._clock.now()))
+
+    def _tell(self, changes: Sequence[Change[T]]) -> None:
+        self._audience.tell(changes)
         self._hold()
 
     # how it goes

@@ -324,8 +324,8 @@ class Store(Generic[T]):
         table.put(entry, self._values(entry))
         if old is not None:
             self._retire(old)
-        if old is not None and old.meta.uid != entry.meta.uid:
-            return [self.change(old, None, is_own=is_own), self.change(None, entry, is_own=is_own)]
+            if old.meta.uid != entry.meta.uid:
+                return [self.change(old, None, is_own=is_own), self.change(None, entry, is_own=is_own)]
         return [self.change(old, entry, is_own=is_own)]
 
     def _pop(self, table: Table, old: Entry, *, is_own: bool = False) -> builtins.list[Change[T]]:

@@ -13,7 +13,7 @@ from provider import ProviderID
 from reconcile.kube import MergePatch, ObjectKey
 from tests.real.addresses import data_plane
 from tests.real.daemon import Place, everybody
-from tests.real.waiting import until
+from tests.real.waiting import until_right
 
 pytestmark = pytest.mark.real
 KILLS = 10
@@ -105,22 +105,24 @@ async def wrong(world: Place, number: int, prefix: str) -> list[str]:
 
 
 async def converged(world: Place, number: int, prefix: str) -> None:
-    async def is_so() -> bool:
-        return not await wrong(world, number, prefix)
+    await until_right(lambda: wrong(world, number, prefix), "everything is as everybody wants it", within=120)
 
-    await until(is_so, "everything is as everybody wants it", within=120)
+
+async def left(world: Place, number: int) -> list[str]:
+    """What there still is of users' objects, and of so many machines what their providers did not make."""
+    vips, nics, ips, machines = await all_of(world)
+    stained = [
+        name
+        for name, one in machines.items()
+        if one.metadata.labels or one.metadata.annotations or one.spec.public_ips or one.spec.prefixes
+    ]
+    found = [*vips, *nics, *ips, *stained]
+    return found if len(machines) == number else [*found, f"{len(machines)} machines"]
 
 
 async def gone(world: Place, number: int) -> None:
     """Nothing is left of users' objects, and of machines only what their providers made."""
-
-    async def is_so() -> bool:
-        vips, nics, ips, machines = await all_of(world)
-        clean = all(not one.metadata.labels and not one.metadata.annotations for one in machines.values())
-        bare = all(not one.spec.public_ips and not one.spec.prefixes for one in machines.values())
-        return not vips and not nics and not ips and len(machines) == number and clean and bare
-
-    await until(is_so, "nothing is left", within=120)
+    await until_right(lambda: left(world, number), "nothing is left", within=120)
 
 
 # -- the stories -------------------------------------------------------------------------------------------------------

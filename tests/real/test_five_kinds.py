@@ -1,7 +1,6 @@
 """All five kinds at once, a hundred of each, with the installed daemon as a process between two real API servers."""
 
 import random
-from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
@@ -14,7 +13,7 @@ from tests.real import pairs as paired
 from tests.real import test_addresses as addresses
 from tests.real import test_pairs as pairs
 from tests.real.daemon import Daemon, Place, everybody
-from tests.real.waiting import until
+from tests.real.waiting import until_right
 
 pytestmark = [pytest.mark.real, pytest.mark.proof]
 NUMBER = 100
@@ -73,20 +72,6 @@ async def wrong_networks(world: Place) -> list[str]:
     return found
 
 
-async def hold(world: Place, looks: Callable[[], Awaitable[list[str]]], what: str) -> None:
-    last: list[str] = []
-
-    async def is_so() -> bool:
-        last[:] = await looks()
-        return not last
-
-    try:
-        await until(is_so, what, within=PATIENCE)
-    except AssertionError as error:
-        error.add_note("\n".join(last[:10]))
-        raise
-
-
 @pytest.mark.parametrize("generation", [IRONCORE], indirect=True, ids=lambda one: one.name)
 async def test_five_kinds_with_a_daemon_that_is_killed_ten_times_end_exactly_and_then_nobody_writes(
     world: Place,
@@ -104,26 +89,8 @@ async def test_five_kinds_with_a_daemon_that_is_killed_ten_times_end_exactly_and
         return [*found, *await pairs.wrong(world, NUMBER, 443, 64, 1), *await wrong_networks(world)]
 
     async def left() -> list[str]:
-        vips, nics, ips, machines = await addresses.all_of(world)
-        kinds = world.kinds
-        others = [
-            await pairs.documents(world, kind)
-            for kind in (
-                kinds.load_balancer,
-                kinds.nat_gateway,
-                kinds.apinet_load_balancer,
-                kinds.apinet_load_balancer_routing,
-                kinds.apinet_nat_gateway,
-                kinds.apinet_nat_gateway_autoscaler,
-            )
-        ]
         networks = {one.metadata.name for one in await world.counterparts()}
-        stained = [
-            name
-            for name, one in machines.items()
-            if one.metadata.labels or one.metadata.annotations or one.spec.public_ips or one.spec.prefixes
-        ]
-        found = [*vips, *nics, *ips, *(name for one in others for name in one), *stained]
+        found = [*await addresses.left(world, NUMBER), *await pairs.left(world)]
         return found if len(networks) == 1 else [*found, f"{len(networks)} networks are left"]
 
     planes = (
@@ -142,7 +109,7 @@ async def test_five_kinds_with_a_daemon_that_is_killed_ten_times_end_exactly_and
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(everybody, world, act, NUMBER)
                 tasks.start_soon(daemon.die, deaths)
-            await hold(world, looks, what)
+            await until_right(looks, what, within=PATIENCE)
             assert act is not change or await pairs.addresses(world) == told
         assert daemon.deaths == 10
     world.kill()

@@ -13,7 +13,7 @@ from reconcile import Resource
 from reconcile.kube import MergePatch, ObjectKey
 from tests.real.daemon import Place, everybody
 from tests.real.pairs import data_plane
-from tests.real.waiting import until
+from tests.real.waiting import until_right
 
 pytestmark = pytest.mark.real
 KILLS = 10
@@ -126,38 +126,29 @@ def _reported(document: dict[str, Any]) -> list[str]:
 
 
 async def converged(world: Place, number: int, port: int, ports: int, destinations: int) -> None:
-    last: list[str] = []
+    async def looks() -> list[str]:
+        return await wrong(world, number, port, ports, destinations)
 
-    async def is_so() -> bool:
-        last[:] = await wrong(world, number, port, ports, destinations)
-        return not last
+    await until_right(looks, "everything is as everybody wants it", within=120)
 
-    try:
-        await until(is_so, "everything is as everybody wants it", within=120)
-    except AssertionError as error:
-        error.add_note("\n".join(last[:10]))
-        raise
+
+async def left(world: Place) -> list[str]:
+    """The names of what there still is on either side."""
+    kinds = world.kinds
+    every = (
+        kinds.load_balancer,
+        kinds.nat_gateway,
+        kinds.apinet_load_balancer,
+        kinds.apinet_load_balancer_routing,
+        kinds.apinet_nat_gateway,
+        kinds.apinet_nat_gateway_autoscaler,
+    )
+    return [name for kind in every for name in await documents(world, kind)]
 
 
 async def gone(world: Place) -> None:
     """Nothing is left on either side."""
-    kinds = world.kinds
-
-    async def is_so() -> bool:
-        left = [
-            await documents(world, kind)
-            for kind in (
-                kinds.load_balancer,
-                kinds.nat_gateway,
-                kinds.apinet_load_balancer,
-                kinds.apinet_load_balancer_routing,
-                kinds.apinet_nat_gateway,
-                kinds.apinet_nat_gateway_autoscaler,
-            )
-        ]
-        return not any(left)
-
-    await until(is_so, "nothing is left", within=120)
+    await until_right(lambda: left(world), "nothing is left", within=120)
 
 
 async def addresses(world: Place) -> dict[str, list[str]]:

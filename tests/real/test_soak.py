@@ -36,7 +36,7 @@ from tests.real.notary import REQUESTS, Notary, a_token, allow, notary
 from tests.real.relay import Relay
 from tests.real.test_chaos import trouble
 from tests.real.test_credentials import bootstrap
-from tests.real.waiting import until
+from tests.real.waiting import until_right
 
 pytestmark = [pytest.mark.real, pytest.mark.proof]
 
@@ -108,19 +108,14 @@ class Soaked:
 
     async def agree(self) -> None:
         """Everything comes to be exactly as users want it."""
-        last: list[str] = []
 
-        async def is_so() -> bool:
+        async def looks() -> list[str]:
             await self.crowd.tidy()
-            last[:] = await wrong(self.world)
-            await anyio.sleep(0.5 if last else 0)
-            return not last
+            found = await wrong(self.world)
+            await anyio.sleep(0.5 if found else 0)
+            return found
 
-        try:
-            await until(is_so, f"{self.world.generation.name} is as users want it", within=PATIENCE)
-        except AssertionError as error:
-            error.add_note("\n".join(last[:20]))
-            raise
+        await until_right(looks, f"{self.world.generation.name} is as users want it", within=PATIENCE)
 
     def writes(self, since: dt.datetime) -> list[AuditEvent]:
         """What the daemon has written since, to either side."""

@@ -20,6 +20,21 @@ async def until(holds: Callable[[], bool | Awaitable[bool]], what: str, *, withi
         await anyio.sleep(0.05)
 
 
+async def until_right(looks: Callable[[], Awaitable[list[str]]], what: str, *, within: Seconds) -> None:
+    """Wait until ``looks`` finds nothing wrong any more; the failure shows the first of what it found last."""
+    last: list[str] = []
+
+    async def is_so() -> bool:
+        last[:] = await looks()
+        return not last
+
+    try:
+        await until(is_so, what, within=within)
+    except AssertionError as error:
+        error.add_note("\n".join(last[:20]))
+        raise
+
+
 async def install(client: Client, definitions: Iterable[Any], names: Iterable[str]) -> None:
     """Have these CRDs, and wait until their kinds are served."""
     wanted = {one["metadata"]["name"]: one for one in definitions if one["metadata"]["name"] in set(names)}

@@ -60,10 +60,10 @@ LIFE: Final = dt.timedelta(minutes=10)
 """Of a certificate."""
 KEPT: Final = dt.timedelta(hours=1)
 """So long kube-controller-manager leaves a request where it is that was answered."""
-HISTORY: Final = 50
-"""Changes of a resource that servers remember: with more a soak would grow until all of it is full, after days."""
 PASSES, HISTORY_BYTES = 10, 16 * 1024
-"""Keys of which a controller remembers passes, and bytes of what they were about; for the same reason."""
+"""Keys of which a controller remembers passes, and bytes of what they were about.
+
+With more a soak would grow until all of it is full, after days."""
 RESTART: Final[Seconds] = 10.0
 """After which a process that ended is begun anew."""
 UNKNOWN: Final = b'{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Unauthorized","code":401}'
@@ -344,11 +344,9 @@ def kubeconfig(path: Path, server: str, token: str) -> Path:
 
 
 def guarded(clusters: Clusters) -> Clusters:
-    """Let roles decide in both, and keep little history; before they run."""
-    for side in (SOURCE, APINET):
-        plain: ApiServer = getattr(clusters, side)
-        settings = evolve(plain.settings, history=HISTORY)
-        setattr(clusters, side, ApiServer(plain.kinds, rng=plain.rng, settings=settings, rules=Rbac()))
+    """Let roles decide in both; before they run."""
+    for one in (clusters.source, clusters.apinet):
+        one.rules = Rbac()
     return clusters
 
 

@@ -29,7 +29,7 @@ from tests.apinetlet.demo.certified import Land, certified_daemons, forgetful, g
 from tests.apinetlet.demo.days import DAY, Complaints, Life
 from tests.apinetlet.demo.test_story_chaos import addresses_are_safe
 
-HISTORY = 200
+HISTORY = 50
 """Changes that a server remembers of a kind: few enough to be full within the first days, so that memory is level."""
 NIGHTS = 5
 """Of so many days one has a night, for an idle day of both worlds costs as much as all that happens in one."""
