@@ -1,7 +1,6 @@
 """VirtualIPs and NetworkInterfaces with the installed daemon as a process between two real API servers."""
 
 import random
-from collections import Counter
 from typing import Any
 
 import anyio
@@ -12,7 +11,7 @@ from apinetlet.origin import Origins
 from provider import ProviderID
 from reconcile.kube import MergePatch, ObjectKey
 from tests.real.addresses import data_plane
-from tests.real.daemon import Place, everybody
+from tests.real.daemon import Place, everybody, made
 from tests.real.waiting import until_right
 
 pytestmark = pytest.mark.real
@@ -142,8 +141,7 @@ async def test_addresses_come_are_used_change_and_go(world: Place) -> None:
         await everybody(world, delete, 5)
         await gone(world, 5)
     assert await daemon.stop() == 0
-    made = Counter(one.resource for one in world.writes() if one.code == 201)
-    assert made == {"ips": 5}
+    assert made(world.writes()) == {"ips": 5}
     assert not [
         one for one in world.writes() if one.resource == "networkinterfaces" and one.verb in ("create", "delete")
     ]
@@ -168,5 +166,5 @@ async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: P
         await everybody(world, delete, number)
         await gone(world, number)
     world.kill()
-    assert Counter(one.resource for one in world.writes() if one.code == 201) == {"ips": number}
+    assert made(world.writes()) == {"ips": number}
     await world.silent()

@@ -13,7 +13,7 @@ from apinetlet.origin import Origins
 from reconcile.kube import MergePatch, ObjectKey
 from reconcile.kube.kinds import EVENT
 from reconcile.testing.processes import Processes
-from tests.real.daemon import Daemon, Place, lines, readable, run_apinetlet
+from tests.real.daemon import Daemon, Place, lines, made, readable, run_apinetlet
 from tests.real.relay import Relay, Tripwire
 from tests.real.waiting import until
 
@@ -227,8 +227,7 @@ async def test_killed_after_any_of_its_writes_it_ends_where_it_would_have_withou
             killing.cancel_scope.cancel()
         world.kill()
         writes = world.writes()[before:]
-        made = [one for one in writes if one.group == world.generation.apinet and one.code == 201]
-        assert len(made) == 1, f"after write {nth}: {[readable(one) for one in writes]}"
+        assert made(writes) == {"networks": 1}, f"after write {nth}: {[readable(one) for one in writes]}"
         if not tripwire.has_tripped:
             assert nth > 5, "a life has more writes"
             return
