@@ -8,7 +8,6 @@ import http.client
 import itertools
 import json
 import os
-import random
 import signal
 import socket
 import sys
@@ -153,14 +152,6 @@ class Place:
         """End every daemon at once."""
         for daemon in self._daemons:
             daemon.process.kill()
-
-    async def endure(self, deaths: int, rng: random.Random) -> None:
-        """Run one daemon after the other, each killed at a random moment but the last, which is left to run."""
-        for _ in range(deaths):
-            daemon = self.start()
-            await anyio.sleep(rng.uniform(0.8, 2.5))
-            daemon.process.kill()
-        self.start()
 
     async def silent(self) -> None:
         """Nobody of us writes any more, not even after a restart."""

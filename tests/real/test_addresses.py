@@ -1,12 +1,11 @@
 """VirtualIPs and NetworkInterfaces with the installed daemon as a process between two real API servers."""
 
-import random
 from typing import Any
 
 import anyio
 import pytest
 
-from apinetlet.api import IRONCORE, apinet, networking
+from apinetlet.api import apinet, networking
 from apinetlet.origin import Origins
 from provider import ProviderID
 from reconcile.kube import MergePatch, ObjectKey
@@ -15,7 +14,6 @@ from tests.real.daemon import Place, everybody, made
 from tests.real.waiting import until_right
 
 pytestmark = pytest.mark.real
-KILLS = 10
 
 
 # -- what people do ----------------------------------------------------------------------------------------------------
@@ -145,26 +143,3 @@ async def test_addresses_come_are_used_change_and_go(world: Place) -> None:
     assert not [
         one for one in world.writes() if one.resource == "networkinterfaces" and one.verb in ("create", "delete")
     ]
-
-
-@pytest.mark.parametrize("generation", [IRONCORE], indirect=True, ids=lambda one: one.name)
-async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: Place) -> None:
-    """At random moments, while all of it is created, changed and deleted at once; then the audit log is silent."""
-    rng = random.Random(7)
-    number = 100
-
-    async with data_plane(world.apinet_plane, world.kinds, world.target), anyio.create_task_group() as tasks:
-        tasks.start_soon(world.endure, KILLS, rng)
-        await everybody(world, create, number)
-        await converged(world, number, "10.1.{}.0/24")
-        await everybody(world, change, number)
-        await converged(world, number, "10.2.{}.0/24")
-        uids = {
-            one.metadata.uid for one in (await world.apinet.list(world.kinds.apinet_ip, namespace=world.target)).items
-        }
-        assert len(uids) == number
-        await everybody(world, delete, number)
-        await gone(world, number)
-    world.kill()
-    assert made(world.writes()) == {"ips": number}
-    await world.silent()

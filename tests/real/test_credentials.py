@@ -138,13 +138,9 @@ async def a_story(
         await allow(client, plugins, of_source(IRONCORE))
         await allow(client, apinetlets, of_source(IRONCORE)[:1])
         await allow(client, apinetlets, of_apinet(IRONCORE), namespace=world.target)
-        # where the daemon runs: who may touch one namespace's Secrets, found as kubectl finds it
-        await allow(
-            client,
-            "pods",
-            [rule("", ["secrets"], ["create", "get", "list", "patch", "update", "watch"])],
-            namespace=world.home,
-        )
+        # where the daemon runs: who may touch this one Secret only, found as kubectl finds it
+        kept = rule("", ["secrets"], ["get", "create", "patch"]) | {"resourceNames": ["apinet-login"]}
+        await allow(client, "pods", [kept], namespace=world.home)
         own = folder / "home" / ".kube"
         own.mkdir(parents=True)
         (own / "config").write_bytes(plane.kubeconfig("the-pod", groups=["pods"]).read_bytes())

@@ -12,10 +12,10 @@ from tests.real import addresses as lent
 from tests.real import pairs as paired
 from tests.real import test_addresses as addresses
 from tests.real import test_pairs as pairs
-from tests.real.daemon import Daemon, Place, everybody
+from tests.real.daemon import Daemon, Place, everybody, made
 from tests.real.waiting import until_right
 
-pytestmark = [pytest.mark.real, pytest.mark.proof]
+pytestmark = pytest.mark.real
 NUMBER = 100
 PATIENCE = 400.0
 """Real seconds within which everything is as it should be once nobody dies any more."""
@@ -114,4 +114,5 @@ async def test_five_kinds_with_a_daemon_that_is_killed_ten_times_end_exactly_and
         assert daemon.deaths == 10
     world.kill()
     print(f"{len(world.writes())} writes of eleven lives")
+    assert made(world.writes()) == {"ips": NUMBER, "networks": NUMBER + 1, **dict.fromkeys(pairs.PAIR, NUMBER)}
     await world.silent()

@@ -1,13 +1,11 @@
 """LoadBalancers and NATGateways with the installed daemon as a process between two real API servers."""
 
-import random
 from typing import Any
 
 import anyio
 import orjson
 import pytest
 
-from apinetlet.api import IRONCORE
 from reconcile import Resource
 from reconcile.kube import MergePatch, ObjectKey
 from tests.real.daemon import Place, everybody, made
@@ -15,7 +13,6 @@ from tests.real.pairs import data_plane
 from tests.real.waiting import until_right
 
 pytestmark = pytest.mark.real
-KILLS = 10
 PAIR = ("loadbalancers", "loadbalancerroutings", "natgateways", "natgatewayautoscalers")
 NETWORK = {"networkRef": {"name": "blue"}}
 
@@ -180,25 +177,3 @@ async def test_balancers_and_gateways_come_change_and_go_and_keep_their_addresse
         await gone(world)
     assert await daemon.stop() == 0
     assert made(world.writes()) == {"networks": 1, **dict.fromkeys(PAIR, 5)}
-
-
-@pytest.mark.parametrize("generation", [IRONCORE], indirect=True, ids=lambda one: one.name)
-async def test_a_hundred_of_each_with_a_daemon_that_is_killed_ten_times(world: Place) -> None:
-    """At random moments, while all of it is created, changed and deleted at once; then the audit log is silent."""
-    rng, number = random.Random(7), 100
-
-    plane = data_plane(world.apinet_plane, world.kinds, world.target)
-    async with world.allocating(), plane, anyio.create_task_group() as tasks:
-        await world.create("blue")
-        tasks.start_soon(world.endure, KILLS, rng)
-        await everybody(world, create, number)
-        await converged(world, number, 80, 2048, 2)
-        before = await addresses(world)
-        await everybody(world, change, number)
-        await converged(world, number, 443, 64, 1)
-        assert await addresses(world) == before
-        await everybody(world, delete, number)
-        await gone(world)
-    world.kill()
-    assert made(world.writes()) == {"networks": 1, **dict.fromkeys(PAIR, number)}
-    await world.silent()
