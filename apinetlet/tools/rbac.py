@@ -19,7 +19,7 @@ from apinetlet.tools.rights import POD, SIDES, Subject, by_default, manifests, r
 from apinetlet.tools.shell import Tool
 from apinetlet.tools.sides import sides
 from reconcile import Manager
-from reconcile.manager.rbac import Rule
+from reconcile.manager.rbac import Rule, named
 
 USAGE = """\
 apinetlet rbac prints roles and bindings with the least rights that the daemon needs with exactly these flags. With
@@ -81,7 +81,7 @@ def answer(flags: Flags, rules: Sequence[Rule], found: Mapping[str, Sequence[Map
     facts = lists if flags.side == "all" else lists.get(flags.side, {})
     if flags.o == "table":
         head = ("CLUSTER", "NAMESPACE", "GROUP", "RESOURCE", "VERBS")
-        rows = [(one.cluster, one.namespace or "*", one.group, one.resource, ", ".join(one.verbs)) for one in rules]
+        rows = [(one.cluster, one.namespace or "*", one.group, named(one), ", ".join(one.verbs)) for one in rules]
         return Answer(facts, [Table(head, rows)])
     return Answer(facts, ["".join(f"---\n# {side} cluster\n{_yaml(one)}" for side in found for one in found[side])])
 

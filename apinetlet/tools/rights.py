@@ -67,7 +67,7 @@ def rights(
 
 
 def connecting(settings: Settings, environment: Mapping[str, str]) -> Iterable[Rule]:
-    """For the connections: who renews certificates asks for them, and may keep them in a Secret."""
+    """For the connections: who renews certificates asks for them, and may keep them in one Secret."""
     for cluster, name in _NAMES.items():
         side = Side.of(settings, name)
         keeps = side.mode is not Mode.PLAIN
@@ -76,7 +76,8 @@ def connecting(settings: Settings, environment: Mapping[str, str]) -> Iterable[R
             yield Rule(cluster, "", CERTIFICATES, f"certificatesigningrequests/{SIGNING[cluster]}", ("create",))
         if side.secret_name:
             namespace = side.secret_namespace or pod_namespace(environment)
-            yield Rule(POD, namespace, "", "secrets", ("get", *(("create", "patch") if keeps else ())))
+            verbs = ("get", *(("create", "patch") if keeps else ()))
+            yield Rule(POD, namespace, "", "secrets", verbs, side.secret_name)
 
 
 def by_default(settings: Settings, generation: Generation, cluster: str) -> "Subject":

@@ -143,6 +143,7 @@ async def _is_allowed(client: Client, rule: Rule, verb: str) -> bool:
         "group": rule.group,
         "resource": resource,
         "subresource": subresource,
+        "name": rule.name,
     }
     spec = {"resourceAttributes": {name: value for name, value in attributes.items() if value}}
     body = {"apiVersion": REVIEW.api_version, "kind": REVIEW.kind, "metadata": {}, "spec": spec}

@@ -6,7 +6,7 @@ a right that nobody declared. Pure.
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
@@ -21,6 +21,9 @@ WATCHING: Final = ("get", "list", "watch")
 VERBS: Final = (*WATCHING, "create", "update", "patch", "delete", "deletecollection")
 
 
+_ANYWHERE: Final = {"namespace": "", "name": ""}
+
+
 def _in_order(verbs: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(verbs), key=lambda verb: (VERBS.index(verb) if verb in VERBS else len(VERBS), verb)))
 
@@ -29,7 +32,8 @@ def _in_order(verbs: Iterable[str]) -> tuple[str, ...]:
 class Rule:
     """Rights on one resource of one cluster. ``namespace`` "" means all of them, and what has none.
 
-    ``resource`` is the plural, with ``/subresource`` if it is about one.
+    ``resource`` is the plural, with ``/subresource`` if it is about one. ``name``: of this one object only; RBAC knows
+    no name when a POST creates or a whole kind is read, but it does when an apply creates.
     """
 
     cluster: str
@@ -37,16 +41,19 @@ class Rule:
     group: str
     resource: str
     verbs: tuple[str, ...] = field(converter=_in_order)
+    name: str = ""
 
     @property
     def to_add(self) -> str:
         """The rule as it stands in a manifest."""
-        lists = (("apiGroups", (self.group,)), ("resources", (self.resource,)), ("verbs", self.verbs))
-        return "{" + ", ".join(f"{name}: [{', '.join(map(_quoted, items))}]" for name, items in lists) + "}"
+        lists = {"apiGroups": (self.group,), "resources": (self.resource,), "verbs": self.verbs}
+        lists |= {"resourceNames": (self.name,)} if self.name else {}
+        return "{" + ", ".join(f"{name}: [{', '.join(map(_quoted, items))}]" for name, items in lists.items()) + "}"
 
     def __str__(self) -> str:
         name, _, subresource = self.resource.partition("/")
         name = (f"{name}.{self.group}" if self.group else name) + (f"/{subresource}" if subresource else "")
+        name += f" {self.name}" if self.name else ""
         place = f"namespace {self.namespace}" if self.namespace else "all namespaces"
         return f"{', '.join(self.verbs)} {name} in {place} of {self.cluster}"
 
@@ -101,13 +108,13 @@ def used(cluster: str, request: RequestInfo) -> Rule:
 
 
 def merged(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """One rule for each resource and place, sorted, without what a rule for all namespaces says already."""
+    """One rule for each resource and place, sorted, without what a rule for all namespaces or names says already."""
     verbs: dict[Rule, set[str]] = {}
     for rule in rules:
         verbs.setdefault(evolve(rule, verbs=()), set()).update(rule.verbs)
     whole = [evolve(place, verbs=found) for place, found in verbs.items()]
-    everywhere = [rule for rule in whole if not rule.namespace]
-    return tuple(sorted((*everywhere, *lacking((rule for rule in whole if rule.namespace), everywhere))))
+    kept = (lacking([rule], (other for other in whole if other is not rule)) for rule in whole)
+    return tuple(sorted(chain.from_iterable(kept)))
 
 
 def lacking(needed: Iterable[Rule], granted: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -117,8 +124,8 @@ def lacking(needed: Iterable[Rule], granted: Iterable[Rule]) -> tuple[Rule, ...]
         given.setdefault(evolve(rule, verbs=()), set()).update(rule.verbs)
     missing = []
     for rule in needed:
-        here, everywhere = evolve(rule, verbs=()), evolve(rule, verbs=(), namespace="")
-        if left := set(rule.verbs) - given.get(here, set()) - given.get(everywhere, set()):
+        wider = [evolve(rule, verbs=(), **less) for less in ({}, {"namespace": ""}, {"name": ""}, _ANYWHERE)]
+        if left := set(rule.verbs).difference(*(given.get(one, ()) for one in wider)):
             missing.append(evolve(rule, verbs=left))
     return tuple(missing)
 
@@ -142,10 +149,15 @@ def table(rules: Iterable[Rule]) -> str:
     """The rules as aligned columns, with a head."""
     head = ("CLUSTER", "NAMESPACE", "GROUP", "RESOURCE", "VERBS")
     rows = [
-        (rule.cluster, rule.namespace or "*", rule.group or '""', rule.resource, ",".join(rule.verbs))
+        (rule.cluster, rule.namespace or "*", rule.group or '""', named(rule), ",".join(rule.verbs))
         for rule in merged(rules)
     ]
     return aligned(head, rows)
+
+
+def named(rule: Rule) -> str:
+    """The resource as a table shows it: with the one object that the rule is about, if it is."""
+    return f"{rule.resource} {rule.name}".rstrip()
 
 
 def _rule(cluster: str, namespace: str, resource: Resource[Any], verbs: Iterable[str], subresource: str = "") -> Rule:
@@ -159,10 +171,18 @@ def _places(resource: Resource[Any], namespaces: tuple[str, ...]) -> tuple[str, 
 
 def _policy(rules: Iterable[Rule]) -> list[Mapping[str, Any]]:
     """Rules of one place as RBAC writes them: resources of a group that need the same verbs share a rule."""
-    together = sorted(rules, key=lambda rule: (rule.group, rule.verbs))
+
+    def alike(rule: Rule) -> tuple[str, tuple[str, ...], str]:
+        return rule.group, rule.verbs, rule.name
+
     return [
-        {"apiGroups": [group], "resources": sorted(rule.resource for rule in found), "verbs": list(verbs)}
-        for (group, verbs), found in groupby(together, key=lambda rule: (rule.group, rule.verbs))
+        {
+            "apiGroups": [group],
+            "resources": sorted(rule.resource for rule in found),
+            **({"resourceNames": [name]} if name else {}),
+            "verbs": list(verbs),
+        }
+        for (group, verbs, name), found in groupby(sorted(rules, key=alike), key=alike)
     ]
 
 

@@ -128,6 +128,22 @@ def test_the_table_is_aligned_and_has_a_head() -> None:
     ]
 
 
+def test_a_right_on_one_object_names_it_and_is_not_repeated_where_all_are_granted() -> None:
+    one = Rule("home", "a", "", "secrets", ("get", "patch"), "ours")
+    assert merged([one, Rule("home", "a", "", "secrets", ("get",))]) == (
+        Rule("home", "a", "", "secrets", ("get",)),
+        Rule("home", "a", "", "secrets", ("patch",), "ours"),
+    )
+    assert lacking([Rule("home", "a", "", "secrets", ("get",), "theirs")], [one]) != ()
+    [role] = roles([one], "x")["home"]
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["ours"], "verbs": ["get", "patch"]}
+    ]
+    assert one.to_add.endswith('verbs: ["get", "patch"], resourceNames: ["ours"]}')
+    assert str(one) == "get, patch secrets ours in namespace a of home"
+    assert table([one]).splitlines()[1].split() == ["home", "a", '""', "secrets", "ours", "get,patch"]
+
+
 def test_a_right_that_was_used_and_not_declared_is_found() -> None:
     declared = [*watching("home", NETWORK, ("a",)), *Writes("home", NETWORK, ("patch",), ("status",)).rules(("a",))]
     fine = used("home", RequestInfo("patch", GROUP, "v1", "networks", "a", "blue", "status"))
@@ -146,6 +162,7 @@ places = st.builds(
     st.just(""),
     st.sampled_from(["pods", "nodes"]),
     st.lists(st.sampled_from(["get", "list", "patch"]), min_size=1).map(tuple),
+    st.sampled_from(["", "x", "y"]),
 )
 
 

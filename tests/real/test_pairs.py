@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import anyio
 import orjson
 import pytest
 

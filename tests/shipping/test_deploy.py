@@ -16,6 +16,7 @@ from reconcile.kube.kinds import CRD, NAMESPACE
 from reconcile.testing.apiserver import ApiServer
 from tests.shipping.rendering import by_name, charted, definitions, helm, kustomized, monitored, resource
 from tools.deploy import objects, values, write
+from tools.deploy.template import filled
 from tools.deploy.write import FOLDER
 
 ROOT = FOLDER.parent
@@ -34,7 +35,7 @@ async def test_the_embedded_server_takes_every_object_with_strict_fields(generat
 
 
 @generations
-@pytest.mark.parametrize("side", sorted(objects.SIDES))
+@pytest.mark.parametrize("side", [f"{side}{what}" for side in sorted(objects.SIDES) for what in ("", "-renewal")])
 async def test_the_rights_for_one_side_alone_are_taken_too(generation: str, side: str) -> None:
     async with ApiServer() as server:
         rights = kustomized(FOLDER / "kustomize" / "rights" / generation / side)
@@ -67,6 +68,50 @@ def test_every_flag_of_the_deployment_is_one_of_the_daemons_and_they_go_together
     assert settings.check().generation == generation
     assert settings.leader_elect
     assert settings.drain < deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] - 20
+
+
+ROTATING = {
+    "apinet.namespace": "apinet",
+    "apinet.kubeconfigSecret": "own",
+    "apinet.rotate": True,
+    "apinet.bootstrapSecret": "first",
+}
+
+
+def started(deployment: Any) -> tuple[Settings, dict[str, str]]:
+    """What the daemon of this Deployment is told, and the Secrets that it sees as files, by folder."""
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    secrets = {one["name"]: one["secret"]["secretName"] for one in pod["volumes"]}
+    folders = {one["mountPath"]: secrets[one["name"]] for one in container["volumeMounts"]}
+    return flags.parse(container["args"], Settings)[0].check(), folders
+
+
+def assert_rotates(deployment: Any, roles: list[Any]) -> None:
+    settings, folders = started(deployment)
+    assert settings.api_net_rotate_certificates
+    assert not settings.rotate_certificates
+    assert (settings.api_net_kubeconfig, settings.api_net_kubeconfig_secret_name) == ("", "own")
+    assert settings.api_net_bootstrap_kubeconfig == "/etc/apinetlet/apinet-bootstrap/kubeconfig"
+    assert folders == {"/etc/apinetlet/apinet-bootstrap": "first"}
+    [rule] = [rule for role in roles for rule in role["rules"] if "secrets" in rule["resources"]]
+    assert rule["resourceNames"] == ["own"]
+
+
+def test_a_certificate_that_is_renewed_is_in_a_secret_that_the_pod_may_write_and_does_not_mount() -> None:
+    chosen = {**values.defaults(), **ROTATING}
+    [store] = [
+        filled(one.document, chosen)
+        for one in objects.stores_of_the_pod()
+        if one.document["kind"] == "Role" and all(each.holds(chosen) for each in one.conditions)
+    ]
+    assert_rotates(filled(objects.deployment(), chosen), [store])
+
+
+def test_a_kubeconfig_that_somebody_else_renews_is_mounted() -> None:
+    settings, folders = started(filled(objects.deployment(), values.defaults()))
+    assert settings.api_net_kubeconfig == "/etc/apinetlet/apinet/kubeconfig"
+    assert folders == {"/etc/apinetlet/apinet": "apinet-kubeconfig"}
 
 
 def test_the_pod_may_nothing_that_it_does_not_need() -> None:
@@ -128,6 +173,11 @@ class TestWithHelm:
             (("--set=apinet.namespace=apinet", "--set=replica=2"), "additional properties 'replica' not allowed"),
             (("--set=apinet.namespace=apinet", "--set=flags={workers=8}"), "does not match pattern"),
             (("--set=apinet.namespace=apinet", "--set=resources.limits.memory=lots"), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=source.rotate=true"), "/source/kubeconfigSecret': minLength"),
+            (
+                ("--set=apinet.namespace=apinet", "--set=source.bootstrapSecret=x"),
+                "/source/bootstrapSecret': maxLength",
+            ),
         ],
         ids=lambda value: value[-1] if isinstance(value, tuple) and value else None,
     )
@@ -135,6 +185,11 @@ class TestWithHelm:
         made = helm(*words)
         assert made.returncode != 0
         assert said in made.stderr
+
+    def test_a_chart_that_rotates_makes_what_the_bases_would(self) -> None:
+        made = charted(*(f"--set={path}={str(value).lower()}" for path, value in ROTATING.items()))
+        [deployment] = [one for one in made if one["kind"] == "Deployment"]
+        assert_rotates(deployment, [one for one in made if one["kind"] == "Role"])
 
     def test_more_flags_reach_the_daemon(self) -> None:
         made = charted("--set=apinet.namespace=apinet", "--set=flags={--workers=8,--dangling-number=3}")

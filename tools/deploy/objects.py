@@ -14,6 +14,7 @@ from apinetlet.api import GENERATIONS, Generation
 from apinetlet.assembly import APINET, SOURCE
 from apinetlet.settings import Settings
 from apinetlet.tools.declared import declared as as_declared
+from apinetlet.tools.rights import POD, connecting
 from apinetlet.tools.rights import rights as rights_for
 from reconcile.manager import rbac
 from tools.deploy import alerts, dashboard
@@ -24,7 +25,8 @@ USER: Final = 65532
 METRICS, PROBES = 8080, 8081
 LABELS: Final = {"app.kubernetes.io/name": "apinetlet", "app.kubernetes.io/instance": "${release.name}"}
 HERE: Final = {"name": "${release.name}", "namespace": "${release.namespace}", "labels": LABELS}
-SIDES: Final = {SOURCE: "--kubeconfig", APINET: "--api-net-kubeconfig"}
+SIDES: Final = {SOURCE: "--", APINET: "--api-net-"}
+"""How the flags of a side begin."""
 TARGET_NAMESPACE, SOURCE_NAMESPACE = "apinet-namespace", "source-namespace"
 """Stand for what the values say, where the daemon is asked for its rules."""
 
@@ -39,7 +41,7 @@ class Object:
 
 
 def when(path: str, item: Any) -> When:
-    return When(Condition(path), item)
+    return When((Condition(path),), item)
 
 
 def running() -> list[Object]:
@@ -75,22 +77,14 @@ def running() -> list[Object]:
 
 def deployment() -> Mapping[str, Any]:
     """Two pods of which one works. The root of their file system cannot be written to: the daemon writes no file."""
+    mounted = [place for side in SIDES for place in _mounted(side)]
     mounts = [
-        when(
-            f"{side}.kubeconfigSecret",
-            {"name": f"{side}-kubeconfig", "mountPath": f"/etc/apinetlet/{side}", "readOnly": True},
-        )
-        for side in SIDES
+        When(conditions, {"name": name, "mountPath": f"/etc/apinetlet/{folder}", "readOnly": True})
+        for name, folder, _, conditions in mounted
     ]
     volumes = [
-        when(
-            f"{side}.kubeconfigSecret",
-            {
-                "name": f"{side}-kubeconfig",
-                "secret": {"secretName": f"${{{side}.kubeconfigSecret}}", "defaultMode": 0o440},
-            },
-        )
-        for side in SIDES
+        When(conditions, {"name": name, "secret": {"secretName": secret, "defaultMode": 0o440}})
+        for name, _, secret, conditions in mounted
     ]
     container = {
         "name": "apinetlet",
@@ -98,10 +92,7 @@ def deployment() -> Mapping[str, Any]:
         "imagePullPolicy": "${image.pullPolicy}",
         "args": [
             "--leader-elect",
-            *(
-                when(f"{side}.kubeconfigSecret", f"{flag}=/etc/apinetlet/{side}/kubeconfig")
-                for side, flag in SIDES.items()
-            ),
+            *(argument for side in SIDES for argument in _logging_in(side)),
             "--api-net-namespace=${apinet.namespace}",
             when("source.namespace", "--namespace=${source.namespace}"),
             when("source.watchFilter", "--watch-filter=${source.watchFilter}"),
@@ -164,6 +155,25 @@ def deployment() -> Mapping[str, Any]:
             "template": {"metadata": {"labels": LABELS}, "spec": pod},
         },
     }
+
+
+def _mounted(side: str) -> Iterable[tuple[str, str, str, tuple[Condition, ...]]]:
+    """The Secrets that the pod sees as files: name of the volume, folder, Secret, when."""
+    kept, fixed = Condition(f"{side}.rotate"), Condition(f"{side}.rotate", inverse=True)
+    given, first = f"{side}.kubeconfigSecret", f"{side}.bootstrapSecret"
+    yield f"{side}-kubeconfig", side, f"${{{given}}}", (Condition(given), fixed)
+    yield f"{side}-bootstrap", f"{side}-bootstrap", f"${{{first}}}", (Condition(first), kept)
+
+
+def _logging_in(side: str) -> Iterable[When]:
+    """The flags of one side: a kubeconfig that somebody else renews, or one that the daemon keeps in a Secret."""
+    kept, fixed = Condition(f"{side}.rotate"), Condition(f"{side}.rotate", inverse=True)
+    given, first = f"{side}.kubeconfigSecret", f"{side}.bootstrapSecret"
+    flag = SIDES[side]
+    yield When((Condition(given), fixed), f"{flag}kubeconfig=/etc/apinetlet/{side}/kubeconfig")
+    yield When((kept,), f"{flag}kubeconfig-secret-name=${{{given}}}")
+    yield When((kept,), f"{flag}rotate-certificates")
+    yield When((Condition(first), kept), f"{flag}bootstrap-kubeconfig=/etc/apinetlet/{side}-bootstrap/kubeconfig")
 
 
 def _probe(path: str, *, delay: int, period: int) -> Mapping[str, Any]:
@@ -265,18 +275,50 @@ def rights(
     name of its own there."""
     for role in declared(generation, whole=whole)[side]:
         namespace = _place(role["metadata"].get("namespace", ""))
-        meta: dict[str, Any] = {"name": f"${{release.namespace}}-${{release.name}}-{side}", "labels": LABELS}
-        if namespace:
-            use = "lease" if namespace == HERE["namespace"] else side
-            meta = {**meta, "name": f"${{release.name}}-{use}", "namespace": namespace}
-        yield {**role, "metadata": meta}
-        yield {
-            "apiVersion": f"{rbac.RBAC}/v1",
-            "kind": f"{role['kind']}Binding",
-            "metadata": meta,
-            "roleRef": {"apiGroup": rbac.RBAC, "kind": role["kind"], "name": meta["name"]},
-            "subjects": [subject],
-        }
+        use = "lease" if namespace == HERE["namespace"] else side
+        yield from _bound({**role, "metadata": {"namespace": namespace}}, use, subject)
+
+
+def _bound(role: Mapping[str, Any], use: str, subject: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """A role under the name of its use, and the binding."""
+    namespace = role["metadata"].get("namespace")
+    name = f"${{release.name}}-{use}" if namespace else f"${{release.namespace}}-${{release.name}}-{use}"
+    meta = {"name": name, "labels": LABELS} | ({"namespace": namespace} if namespace else {})
+    yield {**role, "metadata": meta}
+    yield {
+        "apiVersion": f"{rbac.RBAC}/v1",
+        "kind": f"{role['kind']}Binding",
+        "metadata": meta,
+        "roleRef": {"apiGroup": rbac.RBAC, "kind": role["kind"], "name": name},
+        "subjects": [subject],
+    }
+
+
+def _renewing(side: str) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
+    """The roles of whoever renews the certificate of one side in a Secret beside the pod, by cluster."""
+    told: Mapping[str, Any] = {
+        "kubeconfig_secret_name": f"${{{side}.kubeconfigSecret}}",
+        "kubeconfig_secret_namespace": HERE["namespace"],
+        "rotate_certificates": True,
+    }
+    prefix = SIDES[side].strip("-").replace("-", "_")
+    settings = Settings(**{f"{prefix}_{name}" if prefix else name: value for name, value in told.items()})
+    return rbac.roles(connecting(settings, environment={}), "")
+
+
+def renewal(side: str, subject: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """What whoever has a certificate of that side needs on that side to have it renewed."""
+    [role] = _renewing(side)[side]
+    return _bound(role, f"{side}-renewal", subject)
+
+
+def stores_of_the_pod() -> list[Object]:
+    """For the account of the pod, on the Secrets in which it keeps certificates."""
+    return [
+        Object("rbac-stores.yaml", document, (Condition("rbac.create"), Condition(f"{side}.rotate")))
+        for side in SIDES
+        for document in _bound(_renewing(side)[POD][0], f"{side}-store", account())
+    ]
 
 
 def _place(namespace: str) -> str:

@@ -36,9 +36,9 @@ class Condition:
 
 @frozen
 class When:
-    """An item of a list that is there only if ``condition`` holds."""
+    """An item of a list that is there only if all ``conditions`` hold."""
 
-    condition: Condition
+    conditions: tuple[Condition, ...]
     item: Any
 
 
@@ -71,7 +71,7 @@ def filled(document: Any, values: Mapping[str, Any]) -> Any:
 def _items(item: Any, values: Mapping[str, Any]) -> Sequence[Any]:
     match item:
         case When():
-            return [item.item] if item.condition.holds(values) else []
+            return [item.item] if all(one.holds(values) for one in item.conditions) else []
         case Each():
             return values[item.path]  # type: ignore[no-any-return]
     return [item]
@@ -97,7 +97,7 @@ def _marked(document: Any) -> Any:
             marked: list[Any] = []
             for item in document:
                 if isinstance(item, When):
-                    marked += [f"@if {item.condition}", _marked(item.item), "@end"]
+                    marked += [f"@if {all_of(item.conditions)}", _marked(item.item), "@end"]
                 elif isinstance(item, Each):
                     marked.append(f"@each {item.path}")
                 else:

@@ -49,6 +49,18 @@ VALUES: Final = (
         NAME,
         "Secret with the kubeconfig of the source cluster under the key kubeconfig; empty: the cluster of the pod",
     ),
+    Value(
+        "source.rotate",
+        False,
+        FLAG,
+        "keep renewing the client certificate in kubeconfigSecret, which is not mounted then but read and written",
+    ),
+    Value(
+        "source.bootstrapSecret",
+        "",
+        NAME,
+        "with rotate: Secret with a kubeconfig, key kubeconfig, that only requests the first certificate; empty: none",
+    ),
     Value("source.namespace", "", NAME, "the one source namespace to map; empty: all"),
     Value(
         "source.watchFilter",
@@ -61,6 +73,18 @@ VALUES: Final = (
         "apinet-kubeconfig",
         NAME,
         "Secret with the kubeconfig of the api-net cluster under the key kubeconfig; empty: the cluster of the pod",
+    ),
+    Value(
+        "apinet.rotate",
+        False,
+        FLAG,
+        "keep renewing the client certificate in kubeconfigSecret, which is not mounted then but read and written",
+    ),
+    Value(
+        "apinet.bootstrapSecret",
+        "",
+        NAME,
+        "with rotate: Secret with a kubeconfig, key kubeconfig, that only requests the first certificate; empty: none",
     ),
     Value(
         "apinet.namespace",
@@ -155,5 +179,12 @@ def schema() -> dict[str, Any]:
         )
 
     whole = closed(nested({value.path: value for value in VALUES}))
+    for side in ("source", "apinet"):
+        # only what is in a Secret can be renewed, and only what is renewed begins with a bootstrap kubeconfig
+        whole["properties"][side] |= {
+            "if": {"properties": {"rotate": {"const": True}}},
+            "then": {"properties": {"kubeconfigSecret": {"minLength": 1}}},
+            "else": {"properties": {"bootstrapSecret": {"maxLength": 0}}},
+        }
     whole["properties"]["global"] = {"type": "object"}  # Helm's own, for a chart within a chart
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole}

@@ -52,6 +52,9 @@ def kustomize() -> Mapping[str, str]:
             whole = objects.rights(generation, side, objects.group(generation, side), whole=True)
             listed = [("rights.yaml", filled(one, chosen)) for one in whole]
             found |= _resources(f"kustomize/rights/{name}/{side}", listed, "Kustomization")
+            more = objects.renewal(side, objects.group(generation, side))
+            renewing = [("rights.yaml", filled(one, chosen)) for one in more]
+            found |= _resources(f"kustomize/rights/{name}/{side}-renewal", renewing, "Kustomization")
         whole = objects.rights(generation, SOURCE, objects.account(), whole=True)
         own = [("rights.yaml", filled(one, chosen)) for one in whole]
         enforced = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
@@ -119,7 +122,7 @@ def chart() -> Mapping[str, str]:
         "values.schema.json": json.dumps(schema(), indent=2) + "\n",
         "templates/NOTES.txt": NOTES,
     }
-    parts = [*objects.running(), *objects.rights_of_the_pod(), *objects.monitoring()]
+    parts = [*objects.running(), *objects.rights_of_the_pod(), *objects.stores_of_the_pod(), *objects.monitoring()]
     for file, together in groupby(parts, key=lambda one: one.file):
         found[f"templates/{file}"] = MADE.format("kustomize") + "".join(_template(one, values) for one in together)
     return {f"helm/apinetlet/{path}": text for path, text in found.items()}
@@ -137,10 +140,19 @@ def _template(one: Object, values: Mapping[str, Any]) -> str:
 
 NOTES: Final = """\
 {{ .Release.Name }} writes to the namespace {{ .Values.apinet.namespace }} of the api-net cluster.
-{{- range $side, $secret := dict "source" .Values.source.kubeconfigSecret "apinet" .Values.apinet.kubeconfigSecret }}
-{{- if $secret }}
-The {{ $side }} cluster is reached by the kubeconfig in the Secret {{ $secret }}.
-Its identity needs the rights in deploy/kustomize/rights/{{ $.Values.generation }}/{{ $side }}.
+{{- range $side := list "source" "apinet" }}
+{{- $rights := printf "deploy/kustomize/rights/%s/%s" $.Values.generation $side }}
+{{- with get $.Values $side }}
+{{- if .kubeconfigSecret }}
+The {{ $side }} cluster is reached by the kubeconfig in the Secret {{ .kubeconfigSecret }}.
+Its identity needs the rights in {{ $rights }}.
+{{- end }}
+{{- if .rotate }}
+Its certificate is renewed there, for which it needs the rights in {{ $rights }}-renewal, too.
+{{- end }}
+{{- if .bootstrapSecret }}
+The first one is requested by the kubeconfig in the Secret {{ .bootstrapSecret }}, whose identity needs the latter.
+{{- end }}
 {{- end }}
 {{- end }}
 """

@@ -120,6 +120,16 @@ async def test_fewer_flags_need_fewer_rights() -> None:
     assert only_read == {("pod", "get", "secrets")}
 
 
+def test_of_all_secrets_it_may_see_the_one_that_it_keeps(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--rotate-certificates", "--kubeconfig-secret-name=kept", "--kubeconfig-secret-namespace=here"]
+    assert cli.main([*WORDS, *words, "--side=pod", "-o=json"]) == 0
+    role, binding = json.loads(capsys.readouterr().out)["items"]
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["kept"], "verbs": ["get", "create", "patch"]}
+    ]
+    assert (role["metadata"]["namespace"], binding["kind"]) == ("here", "RoleBinding")
+
+
 def test_who_has_a_certificate_is_bound_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*WORDS, "--rotate-certificates", "--kubeconfig=kept", "--side=source", "-o=json"]) == 0
     found = json.loads(capsys.readouterr().out)["items"]
