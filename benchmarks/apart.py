@@ -5,7 +5,6 @@ daemon and the others; ``--plot FILE`` draws it. ``--memory`` tells what the dae
 """
 
 import argparse
-import os
 import re
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from apinetlet.demo.ports import Ports, served
 from apinetlet.demo.story import all_agree
 from apinetlet.demo.world import TARGET_NAMESPACE, World
 from benchmarks.mapping import WIDE, Figure, a_daemon, declare, idle, show, until
+from benchmarks.measure import spent_by
 from benchmarks.plot import plot
 from reconcile import Seconds
 
@@ -134,16 +134,11 @@ def _calm(process: "subprocess.Popen[bytes]") -> Seconds:
         RuntimeError: it has ended.
     """
     seen = -1.0
-    while seen + 0.05 < (seen := _cpu(process.pid)) or seen < 0.3:  # it has not even begun
+    while seen + 0.05 < (seen := spent_by(process.pid)) or seen < 0.3:  # it has not even begun
         if process.poll() is not None:
             raise RuntimeError(f"the daemon has ended with {process.returncode}")
         time.sleep(CALM)
     return seen
-
-
-def _cpu(pid: int) -> Seconds:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main(sizes: list[int], file: Path | None) -> None:

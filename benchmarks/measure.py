@@ -5,10 +5,12 @@ machine down for a while hits one round of each benchmark, and the median is tak
 """
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
@@ -74,3 +76,9 @@ def cpu(count: int) -> Iterator[Cpu]:
     began = time.process_time()
     yield spent
     spent.seconds = time.process_time() - began
+
+
+def spent_by(pid: int) -> Seconds:
+    """The CPU time of a process so far, without its children's. Raises FileNotFoundError: there is none."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

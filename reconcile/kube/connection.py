@@ -42,8 +42,8 @@ class Connection(asyncio.Protocol):
         self._settings = settings
         self._everyone = everyone
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpResponseParser(self)
-        self._transport: asyncio.Transport
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
         self._request: HttpRequest | None = None
         self._waiter: asyncio.Future[Any] | None = None
         self._is_stream = False
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         """
         self._request, self._is_stream, self._has_ended = request, is_stream, False
         self._size, self.status = 0, 0
-        if self.is_over:
+        if self.is_over or self._transport is None:
             raise Stale("the connection was closed")
         self._limit(deadline)
         self._waiter = self._loop.create_future()
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self._size = 0
-        if self._is_paused:
+        if self._is_paused and self._transport is not None:
             self._is_paused = False
             self._transport.resume_reading()
         return data
@@ -103,7 +103,13 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        self.abort()
+        self._error = None  # its traceback has the frame that has us
 
     # what the loop tells
 
@@ -112,7 +118,7 @@ class Connection(asyncio.Protocol):
         self._everyone.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._has_ended:  # nobody asked
+        if self._has_ended or self._parser is None:  # nobody asked
             self.abort()
             return
         try:
@@ -132,6 +138,8 @@ class Connection(asyncio.Protocol):
         elif not self._has_ended:
             self._fail(ConnectionFailed(f"{self._about()}: broke in the middle of the answer: {why}", sent=True))
         self.abort()
+        # what would come back to us in a circle: Python frees circles after minutes, and TLS holds much in its buffers
+        self._parser = self._transport = self._waiter = None
 
     # what the parser tells
 
@@ -145,6 +153,7 @@ class Connection(asyncio.Protocol):
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
     def on_headers_complete(self) -> None:
+        assert self._parser is not None
         status = self._parser.get_status_code()
         if status >= 200:
             self.status = status
@@ -156,7 +165,8 @@ class Connection(asyncio.Protocol):
         self._parts.append(body)
         self._size += len(body)
         if self._is_stream:
-            if self._size > self._settings.stream_buffer_bytes and not self._is_paused:
+            is_enough = self._size > self._settings.stream_buffer_bytes
+            if is_enough and not self._is_paused and self._transport is not None:
                 self._is_paused = True
                 self._transport.pause_reading()
             self._wake(None)
@@ -167,7 +177,7 @@ class Connection(asyncio.Protocol):
         if not self.status:  # 100 and the like announce an answer
             return
         self._has_ended = True
-        if not self._parser.should_keep_alive():
+        if self._parser is None or not self._parser.should_keep_alive():
             self.is_over = True
         if self._is_stream:
             self._wake(None)
@@ -183,10 +193,11 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(result)
 
     def _fail(self, error: Exception) -> None:
-        self._error, self._has_ended = error, True
+        self._has_ended = True
         if self._waiter is not None and not self._waiter.done() and not (self._is_stream and self.status):
             self._waiter.set_exception(error)
         else:
+            self._error = error
             self._wake(None)
         self.abort()
 
@@ -227,4 +238,4 @@ class WireStream:
         return await self._connection.read()
 
     async def aclose(self) -> None:
-        self._connection.abort()
+        self._connection.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gc
 import os
 import random
 import socket
@@ -20,6 +21,7 @@ import pytest
 from attrs import define, evolve, field
 
 from reconcile.kube.access import ClusterAccess
+from reconcile.kube.connection import Connection
 from reconcile.kube.credentials import CredentialSettings, Grant, RenewedCredentials
 from reconcile.kube.errors import BadAnswer, ConnectionFailed, Fenced, RequestTimeout
 from reconcile.kube.request import HttpRequest
@@ -736,6 +738,47 @@ async def test_calls_and_streams_go_through_tls(implementation: Implementation) 
             received += len(data)
         assert received == 100_000
         await stream.aclose()
+
+
+async def cut(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(CHUNKED + chunk(b"ab"))
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.pain(18)
+@pytest.mark.parametrize("answer", [cut, hang_up, hang, always(CHUNKED, chunk(b"ab")), always(b"nonsense\r\n\r\n")])
+async def test_a_connection_that_has_ended_is_freed_at_once(answer: Answer) -> None:
+    """Not when Python looks for circles, which may be minutes later: each holds the buffers of its TLS."""
+
+    async def read(transport: HttpTransport) -> None:
+        stream = await transport.open(GET, timeout=0.2)
+        try:
+            while await stream.read():
+                pass
+        finally:
+            await stream.aclose()
+
+    def is_ours(one: object) -> bool:
+        return isinstance(one, Connection) or (isinstance(one, ssl.SSLObject) and not one.server_side)
+
+    async with (
+        Peer(answer).serving(server_tls()) as peer,
+        reaching(peer, "wire", access=trusting(peer)) as transport,
+    ):
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                with suppress(ConnectionFailed, RequestTimeout, BadAnswer):
+                    await transport.call(GET, timeout=0.2)
+                with suppress(ConnectionFailed, RequestTimeout, BadAnswer), anyio.move_on_after(0.2):
+                    await read(transport)
+            await until(lambda: peer.open == 0)
+            await asyncio.sleep(0)
+            assert not [one for one in gc.get_objects() if is_ours(one)]
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize(
