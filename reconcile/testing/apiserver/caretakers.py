@@ -1,4 +1,4 @@
-"""What looks after the server's objects without being asked: definitions, garbage, namespaces.
+"""What looks after the server's objects without being asked: definitions, garbage, namespaces, Events that are old.
 
 Definitions come into force in the step that stores them. The others work in a task of their own, one write at a time,
 each a user of the server like any other.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import attrs
 
+from reconcile.core.clock import Clock, Seconds
 from reconcile.kube import kinds as known
 from reconcile.kube.objects import ObjectKey
 from reconcile.testing.apiserver import crds
@@ -20,6 +21,7 @@ from reconcile.testing.apiserver.converting import converter_of
 from reconcile.testing.apiserver.deleting import delete
 from reconcile.testing.apiserver.failure import Document, Failure
 from reconcile.testing.apiserver.gc import Action, Delete, Disown, Finalize, Graph
+from reconcile.testing.apiserver.lifetimes import TABLE, Lifetimes
 from reconcile.testing.apiserver.orders import DeleteOptions
 from reconcile.testing.apiserver.rbac import GROUP, Rbac, default_objects
 from reconcile.testing.apiserver.session import Session
@@ -37,6 +39,8 @@ _NAMESPACES: Final = User("system:serviceaccount:kube-system:namespace-controlle
 _MANAGER: Final = "kube-apiserver"
 _AGGREGATOR: Final = "clusterrole-aggregation-controller"
 _CLUSTER_ROLES: Final = f"clusterroles.{GROUP}"
+_TICK: Final[Seconds] = 1.0
+"""Events go at most so much later than their time is over, many at a time."""
 
 
 @attrs.define(eq=False)
@@ -52,9 +56,14 @@ class Caretakers:
     _busy: bool = False
     _busy_with_roles: bool = False
     _due: anyio.Event = attrs.field(factory=anyio.Event)
+    _lifetimes: Lifetimes = attrs.field(init=False)
+    _is_mortal: anyio.Event = attrs.field(factory=anyio.Event)
+    """Set once there is something whose time will be over."""
+    _clock: Clock = attrs.field(factory=Clock)
 
     def __attrs_post_init__(self) -> None:
         self.graph = Graph(self._place)
+        self._lifetimes = Lifetimes(self.server.settings.event_ttl)
 
     def _place(self, api_version: str, kind: str) -> tuple[str, bool] | None:
         found = self.server.registry.of_kind(api_version, kind)
@@ -68,6 +77,9 @@ class Caretakers:
                 self._define(event)
             elif table == known.NAMESPACE.name:
                 self._note_namespace(event)
+            elif table == TABLE:
+                self._lifetimes.observe(event, self._clock.now())
+                self._is_mortal.set()
         self._clear_definitions()
         rules = self.server.rules
         if (
@@ -115,6 +127,7 @@ class Caretakers:
     def reset(self) -> None:
         """Begin anew from what is stored."""
         self.graph = Graph(self._place)
+        self._lifetimes = Lifetimes(self.server.settings.event_ttl)
         self._terminating.clear()
         self._leaving.clear()
         for name, table in self.server.storage.tables.items():
@@ -131,6 +144,16 @@ class Caretakers:
                 self.collect()
             if self.server.settings.namespace_lifecycle:
                 self.finish_namespaces()
+
+    async def expire(self) -> None:
+        """Remove Events whose time is over, for ever."""
+        while True:
+            await self._is_mortal.wait()
+            while (end := self._lifetimes.next_end) is not None:
+                await anyio.sleep(max(end - self._clock.now(), _TICK))
+                if over := self._lifetimes.over(self._clock.now()):
+                    self.server.write(partial(_remove, over), user=_API_SERVER)
+            self._is_mortal = anyio.Event()
 
     # -- definitions -----------------------------------------------------------------------------------------------
 
@@ -302,6 +325,11 @@ def _with_rules(rules: list[Document], live: Document) -> Document:
 
 def _delete(kind: Kind, key: ObjectKey, session: Session) -> None:
     delete(session, kind, key, DeleteOptions())
+
+
+def _remove(keys: list[str], session: Session) -> None:
+    for key in keys:
+        session.transaction.remove(TABLE, key)
 
 
 def _act(kind: Kind, action: Action, session: Session) -> None:

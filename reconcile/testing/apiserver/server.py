@@ -141,6 +141,7 @@ class ApiServer:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._caretakers.run, name="apiserver caretakers")
+        self._tasks.start_soon(self._caretakers.expire, name="apiserver events")
         if self.journal is not None:
             self._tasks.start_soon(self.journal.run, name="apiserver journal")
         return self

@@ -29,6 +29,8 @@ class Settings:
     """Whether objects go when all their owners are gone."""
     namespace_lifecycle: bool = True
     """Whether a namespace in deletion is emptied and removed."""
+    event_ttl: Seconds = 3600.0
+    """Events go so long after they were last written; 0: never."""
     audit: int = 10_000
     """Requests that are remembered."""
 
