@@ -60,8 +60,8 @@ LIFE: Final = dt.timedelta(minutes=10)
 """Of a certificate."""
 KEPT: Final = dt.timedelta(hours=1)
 """So long kube-controller-manager leaves a request where it is that was answered."""
-PASSES, HISTORY_BYTES = 10, 16 * 1024
-"""Keys of which a controller remembers passes, and bytes of what they were about.
+PASSES, HISTORY_BYTES, WRITES = 10, 16 * 1024, 50
+"""Keys of which a controller remembers passes, and bytes of what they were about; writes that it knows for its own.
 
 With more a soak would grow until all of it is full, after days."""
 RESTART: Final[Seconds] = 10.0
@@ -351,8 +351,9 @@ def guarded(clusters: Clusters) -> Clusters:
 
 
 def forgetful(staff: Manager) -> Manager:
-    """Let those who live as long as the world remember few of their passes."""
+    """Let those who live as long as the world remember few of their passes and writes."""
     for one in staff.controllers:
         history = one._backlog.history
         history.keys, history.limit_bytes = PASSES, HISTORY_BYTES
+        one._backlog.self_trigger.written.limit = WRITES
     return staff
