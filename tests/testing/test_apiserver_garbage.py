@@ -68,6 +68,25 @@ async def test_a_dependent_stays_while_one_owner_is_left() -> None:
         assert left(server) == []
 
 
+async def test_nothing_is_remembered_of_what_has_gone() -> None:
+    def remembered(server: ApiServer) -> list[int]:
+        graph = server._caretakers.graph
+        return [len(one) for one in (graph._nodes, graph._by_place, graph._dependents, graph._due)]
+
+    async with ApiServer() as server:
+        api = entering(server)
+        before = remembered(server)
+        for _ in range(3):
+            owner = await api.map("owner")
+            child = await api.map("child", ownerReferences=owned_by(owner))
+            await api.map("grandchild", ownerReferences=owned_by(child))
+            await api.patch(f"{api.maps}/grandchild", {"metadata": {"ownerReferences": owned_by(owner)}})
+            await api.delete(f"{api.maps}/owner")
+            await settled()
+        assert left(server) == []
+        assert remembered(server) == before
+
+
 async def test_an_owner_is_who_it_is_by_uid() -> None:
     async with ApiServer() as server:
         api = entering(server)

@@ -137,8 +137,7 @@ class Graph:
 
     def _learn(self, node: Node) -> None:
         before = self._nodes.get(node.uid)
-        for owner in before.owners if before is not None else ():
-            self._dependents.get(owner.uid, set()).discard(node.uid)
+        self._leave(before)
         self._nodes[node.uid] = node
         self._by_place[node.table, node.key] = node.uid
         for owner in node.owners:
@@ -155,10 +154,19 @@ class Graph:
             return
         self._by_place.pop((node.table, node.key), None)
         self._due.pop(uid, None)
-        for owner in node.owners:
-            self._dependents.get(owner.uid, set()).discard(uid)
+        self._leave(node)
         self._look_at(sorted(self._dependents.get(uid, ())))
         self._look_at(owner.uid for owner in node.owners)
+
+    def _leave(self, node: Node | None) -> None:
+        """It depends on nobody any more; nothing is left of an owner whom nobody depends on."""
+        if node is None:
+            return
+        for owner in node.owners:
+            if (dependents := self._dependents.get(owner.uid)) is not None:
+                dependents.discard(node.uid)
+                if not dependents:
+                    del self._dependents[owner.uid]
 
     def _look_at(self, uids: Iterable[str]) -> None:
         self._due.update((uid, None) for uid in uids if uid in self._nodes)
