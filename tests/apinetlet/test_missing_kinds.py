@@ -16,6 +16,7 @@ from reconcile import Manager, ManagerSettings, ObjectKey, Resource
 from reconcile.kube import MergePatch
 from reconcile.kube.kinds import CRD, EVENT, NAMESPACE
 from reconcile.testing.apiserver import ApiServer
+from reconcile.testing.apiserver import Settings as ServerSettings
 from tests.scenarios.desk import HOME
 
 REST = 200.0
@@ -35,7 +36,8 @@ async def servers(
     """Two servers whose kinds are definitions, and those that are held back, by their names."""
     groups = (generation.networking, generation.ipam), (generation.apinet,)
     held: dict[str, Any] = {}
-    async with ApiServer() as source, ApiServer() as target:
+    lasting = ServerSettings(event_ttl=0)  # how often something was told is counted over hours
+    async with ApiServer(settings=lasting) as source, ApiServer(settings=lasting) as target:
         for server, names in zip((source, target), groups, strict=True):
             for definition in (one for name in names for one in crds(generation.name, name)):
                 if (name := definition["metadata"]["name"]) in without:
