@@ -177,7 +177,8 @@ class Connection(asyncio.Protocol):
         if not self.status:  # 100 and the like announce an answer
             return
         self._has_ended = True
-        if self._parser is None or not self._parser.should_keep_alive():
+        assert self._parser is not None
+        if not self._parser.should_keep_alive():
             self.is_over = True
         if self._is_stream:
             self._wake(None)

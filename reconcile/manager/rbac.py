@@ -6,7 +6,7 @@ a right that nobody declared. Pure.
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
@@ -19,9 +19,6 @@ from reconcile.manager.tables import aligned
 RBAC: Final = "rbac.authorization.k8s.io"
 WATCHING: Final = ("get", "list", "watch")
 VERBS: Final = (*WATCHING, "create", "update", "patch", "delete", "deletecollection")
-
-
-_ANYWHERE: Final = {"namespace": "", "name": ""}
 
 
 def _in_order(verbs: Iterable[str]) -> tuple[str, ...]:
@@ -109,25 +106,38 @@ def used(cluster: str, request: RequestInfo) -> Rule:
 
 def merged(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """One rule for each resource and place, sorted, without what a rule for all namespaces or names says already."""
-    verbs: dict[Rule, set[str]] = {}
-    for rule in rules:
-        verbs.setdefault(evolve(rule, verbs=()), set()).update(rule.verbs)
-    whole = [evolve(place, verbs=found) for place, found in verbs.items()]
-    kept = (lacking([rule], (other for other in whole if other is not rule)) for rule in whole)
-    return tuple(sorted(chain.from_iterable(kept)))
+    verbs = _by_place(rules)
+    left = (evolve(place, verbs=found.difference(*_granted(_wider(place), verbs))) for place, found in verbs.items())
+    return tuple(sorted(rule for rule in left if rule.verbs))
 
 
 def lacking(needed: Iterable[Rule], granted: Iterable[Rule]) -> tuple[Rule, ...]:
     """What of ``needed`` is not ``granted``."""
-    given: dict[Rule, set[str]] = {}
-    for rule in granted:
-        given.setdefault(evolve(rule, verbs=()), set()).update(rule.verbs)
+    given = _by_place(granted)
     missing = []
     for rule in needed:
-        wider = [evolve(rule, verbs=(), **less) for less in ({}, {"namespace": ""}, {"name": ""}, _ANYWHERE)]
-        if left := set(rule.verbs).difference(*(given.get(one, ()) for one in wider)):
+        place = evolve(rule, verbs=())
+        if left := set(rule.verbs).difference(*_granted({place, *_wider(place)}, given)):
             missing.append(evolve(rule, verbs=left))
     return tuple(missing)
+
+
+def _by_place(rules: Iterable[Rule]) -> dict[Rule, set[str]]:
+    """The verbs of each place: what a rule says without its verbs."""
+    verbs: dict[Rule, set[str]] = {}
+    for rule in rules:
+        verbs.setdefault(evolve(rule, verbs=()), set()).update(rule.verbs)
+    return verbs
+
+
+def _wider(place: Rule) -> set[Rule]:
+    """The places that hold this one: in all namespaces, for all names, or both."""
+    wider = {evolve(place, namespace=where, name=name) for where in ("", place.namespace) for name in ("", place.name)}
+    return wider - {place}
+
+
+def _granted(places: Iterable[Rule], verbs: Mapping[Rule, set[str]]) -> list[set[str]]:
+    return [verbs[place] for place in places if place in verbs]
 
 
 def roles(rules: Iterable[Rule], name: str) -> Mapping[str, tuple[Mapping[str, Any], ...]]:

@@ -139,6 +139,13 @@ def chunk(data: bytes) -> bytes:
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
+async def cut(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(CHUNKED + chunk(b"ab"))
+    await writer.drain()
+    await asyncio.sleep(0.01)
+    writer.close()
+
+
 @asynccontextmanager
 async def reaching(
     peer: Peer, implementation: Implementation, *, access: ClusterAccess | None = None, **settings: Any
@@ -631,13 +638,7 @@ async def test_a_stream_hands_out_what_arrives_when_it_arrives(connect: Connect)
 
 
 async def test_a_stream_that_is_cut_says_so(connect: Connect) -> None:
-    async def answer(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(CHUNKED + chunk(b"ab"))
-        await writer.drain()
-        await asyncio.sleep(0.01)
-        writer.close()
-
-    async with connect(answer) as (_, transport):
+    async with connect(cut) as (_, transport):
         stream = await transport.open(GET, timeout=5)
         assert await stream.read() == b"ab"
         with pytest.raises(ConnectionFailed) as caught:
@@ -738,12 +739,6 @@ async def test_calls_and_streams_go_through_tls(implementation: Implementation) 
             received += len(data)
         assert received == 100_000
         await stream.aclose()
-
-
-async def cut(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(CHUNKED + chunk(b"ab"))
-    await writer.drain()
-    writer.close()
 
 
 @pytest.mark.pain(18)

@@ -32,6 +32,13 @@ class Value:
     is_required: bool = False
 
 
+def _renewing(side: str) -> tuple[Value, Value]:
+    """The choices of a side whose certificate the daemon renews itself."""
+    kept = "keep renewing the client certificate in kubeconfigSecret, which is not mounted then but read and written"
+    one = "with rotate: Secret with a kubeconfig, key kubeconfig, that only requests the first certificate; empty: none"
+    return Value(f"{side}.rotate", False, FLAG, kept), Value(f"{side}.bootstrapSecret", "", NAME, one)
+
+
 VALUES: Final = (
     Value(
         "generation",
@@ -49,18 +56,7 @@ VALUES: Final = (
         NAME,
         "Secret with the kubeconfig of the source cluster under the key kubeconfig; empty: the cluster of the pod",
     ),
-    Value(
-        "source.rotate",
-        False,
-        FLAG,
-        "keep renewing the client certificate in kubeconfigSecret, which is not mounted then but read and written",
-    ),
-    Value(
-        "source.bootstrapSecret",
-        "",
-        NAME,
-        "with rotate: Secret with a kubeconfig, key kubeconfig, that only requests the first certificate; empty: none",
-    ),
+    *_renewing("source"),
     Value("source.namespace", "", NAME, "the one source namespace to map; empty: all"),
     Value(
         "source.watchFilter",
@@ -74,18 +70,7 @@ VALUES: Final = (
         NAME,
         "Secret with the kubeconfig of the api-net cluster under the key kubeconfig; empty: the cluster of the pod",
     ),
-    Value(
-        "apinet.rotate",
-        False,
-        FLAG,
-        "keep renewing the client certificate in kubeconfigSecret, which is not mounted then but read and written",
-    ),
-    Value(
-        "apinet.bootstrapSecret",
-        "",
-        NAME,
-        "with rotate: Secret with a kubeconfig, key kubeconfig, that only requests the first certificate; empty: none",
-    ),
+    *_renewing("apinet"),
     Value(
         "apinet.namespace",
         "",
