@@ -23,13 +23,14 @@ class Interfaces:
     """Moves the state of interfaces: from nothing to Pending, and after ``pace`` to Ready."""
 
     desk: Desk
-    _due: dict[str, Seconds] = field(factory=dict)
-    """When those that are being programmed are done, by uid."""
+    _due: dict[ObjectKey, Seconds] = field(factory=dict)
+    """When those that are being programmed are done."""
 
     async def reconcile(self, request: Request) -> Result:
         desk = self.desk
         interface = desk.there("networkinterfaces", request.key)
         if interface is None:
+            self._due.pop(request.key, None)
             return DONE
         finalizer = f"{desk.metalnetlet}/{look(interface, 'spec', 'nodeRef', 'name').partition('.')[0]}"
         if interface.metadata.is_deleting:
@@ -38,11 +39,11 @@ class Interfaces:
         status = look(interface, "status") or {}
         state = status.get("state")
         if not state or state == "Pending":
-            left = self._due.setdefault(interface.metadata.uid, now() + desk.pace) - now()
+            left = self._due.setdefault(request.key, now() + desk.pace) - now()
             if left > 0:
                 await self._tell(interface, finalizer, {"state": "Pending"})
                 return Result(requeue_after=left)
-            del self._due[interface.metadata.uid]
+            del self._due[request.key]
         wanted = {**status, **self._programmed(interface)}
         if not state or state == "Pending":
             wanted |= {"state": "Ready", "pciAddress": _DEVICE}

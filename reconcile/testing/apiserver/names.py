@@ -147,7 +147,7 @@ def generate(prefix: str, rng: random.Random) -> str:
     return prefix[:_MAX_BASE] + "".join(rng.choices(_ALPHABET, k=5))
 
 
-@remembered(10_000, of=lambda _, text: len(text), most=253)  # what is longer is no name
+@remembered(1024, of=lambda _, text: len(text), most=253)  # what is longer is no name
 def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 

@@ -47,7 +47,7 @@ def found(pattern: str, text: str) -> Iterator[str]:
     return (one.group() for one in _compiled(pattern).finditer(text))
 
 
-@remembered(4096, of=lambda pattern, text: len(pattern) + len(text), most=512)
+@remembered(1024, of=lambda pattern, text: len(pattern) + len(text), most=512)
 def _is_in(pattern: str, text: str) -> bool:
     return _compiled(pattern).search(text) is not None
 

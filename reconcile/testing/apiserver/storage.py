@@ -76,7 +76,7 @@ def _shared(texts: Mapping[str, str] | None) -> Mapping[str, str]:
     return _same(tuple(texts.items())) if texts else _NO_TEXTS
 
 
-@remembered(10_000, of=lambda items: sum(len(name) + len(value) for name, value in items), most=1024)
+@remembered(512, of=lambda items: sum(len(name) + len(value) for name, value in items), most=1024)
 def _same(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return dict(items)
 

@@ -186,7 +186,7 @@ def reconciled(schema: Schema, fields: FieldSet) -> FieldSet:
     return fields if _is_current(schema, orjson.dumps(fields)) else _reconciled(schema, fields, member=False)
 
 
-@remembered(2000, of=lambda _, raw: len(raw), most=8192)
+@remembered(512, of=lambda _, raw: len(raw), most=8192)
 def _is_current(schema: Schema, raw: bytes) -> bool:
     """Whether a set is in the words of a schema; remembered, for objects of a kind own much the same fields."""
     fields = orjson.loads(raw)
