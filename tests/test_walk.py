@@ -1,4 +1,5 @@
-"""The pages that follow a Network and a VirtualIP through the code tell the truth: a traced daemon takes the steps."""
+"""The pages that follow a Network, a VirtualIP and a NetworkPolicy through the code tell the truth: a traced daemon
+takes the steps."""
 
 import re
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from apinetlet.api import ONMETAL
+from apinetlet.api import IRONCORE, ONMETAL
 from apinetlet.api.networking import NetworkState
 from tests.scenarios.daemon import lab
 from tests.scenarios.people import Both
@@ -123,6 +124,51 @@ async def test_a_virtual_ip_takes_the_steps_of_its_page_in_their_order() -> None
     expected = steps("VirtualIP")
     assert len(expected) > 30
     missed = first_missed(expected, [call.step for call in await used_and_deleted()])
+    assert missed is None, f"docs/walk.md: step {expected.index(missed) + 1} or its place is not true: {missed}"
+
+
+async def regulated_and_deleted() -> list[Call]:
+    """What is called when a user declares a NetworkPolicy, gives an interface a label of it, and deletes it later."""
+    web, client = {"app": "web"}, {"role": "client"}
+    peer = {"objectSelector": {"kind": "NetworkInterface", "matchLabels": client}}
+    rules = {"networkInterfaceSelector": {"matchLabels": web}, "ingress": [{"from": [peer]}]}
+    async with lab(IRONCORE) as world, world.daemon():
+        both = Both.of(world)
+        blue = await world.world.create_network("blue")
+        for name, ip, labels in (("nic", "10.0.0.1", web), ("peer", "10.0.0.2", {})):
+            spec = {"networkRef": {"name": blue.metadata.uid}, "ips": [ip]}
+            made = await both.create_interface(f"machine-{name}", spec=spec)
+            await both.create_nic(name, on=made, spec={"networkRef": {"name": "blue"}}, labels=labels)
+            await both.program(f"machine-{name}", "Ready")
+        await world.rest(2)
+
+        def enforced() -> list[tuple[list[str], list[str]]]:
+            """The addresses that rules are for, and those that are let in."""
+            made = world.world.there("networkpolicyrules").values()
+            return [
+                ([to["ip"] for to in one["targets"]], [ip["prefix"] for ip in one["ingressRule"][0].get("ips") or ()])
+                for one in made
+            ]
+
+        with traced() as calls:
+            await world.world.declare("networkpolicies", "guard", {"networkRef": {"name": "blue"}, **rules})
+            await world.rest(2)
+            assert enforced() == [(["10.0.0.1"], [])]
+            written = world.world.writes
+            await both.change(both.kinds.network_interface, "peer", metadata={"labels": client})
+            await world.rest(2)
+            assert enforced() == [(["10.0.0.1"], ["10.0.0.2/32"])]
+            assert world.world.writes == written + 1
+            await world.world.delete("networkpolicies", "guard")
+            await world.rest(2)
+        assert (world.world.declared("networkpolicies"), enforced()) == ({}, [])
+        return calls
+
+
+async def test_a_network_policy_takes_the_steps_of_its_page_in_their_order() -> None:
+    expected = steps("NetworkPolicy")
+    assert len(expected) > 30
+    missed = first_missed(expected, [call.step for call in await regulated_and_deleted()])
     assert missed is None, f"docs/walk.md: step {expected.index(missed) + 1} or its place is not true: {missed}"
 
 
