@@ -72,9 +72,9 @@ PURE = {
         "reconcile/testing/apiserver": "storage.py routes.py schema.py apply.py strategy.py gc.py messages.py "
         "tokens.py impersonation.py flags.py",
         "apinetlet": "names.py origin.py claims.py predicates.py selection.py flags.py settings.py translate/ api/ "
-        "demo/table.py demo/checks.py demo/source.py demo/networkids.py demo/addresses.py demo/claims.py "
-        "demo/actors/slots.py demo/actors/room.py tools/answer.py tools/applied.py tools/changes.py tools/fields.py "
-        "tools/findings.py tools/leftovers.py tools/provider_id.py tools/completion.py tools/rights.py",
+        "demo/table.py demo/policies.py demo/checks.py demo/source.py demo/networkids.py demo/addresses.py "
+        "demo/claims.py demo/actors/slots.py demo/actors/room.py tools/answer.py tools/applied.py tools/changes.py "
+        "tools/fields.py tools/findings.py tools/leftovers.py tools/provider_id.py tools/completion.py tools/rights.py",
     }.items()
     for module in modules.split()
 }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import anyio
-from attrs import define, field
+from attrs import Factory, define, field
 from rich.console import Console, RenderableType
 from rich.live import Live
 
@@ -12,7 +12,7 @@ from apinetlet.assembly import assemble
 from apinetlet.demo.apinet import Supply
 from apinetlet.demo.main import DemoSettings
 from apinetlet.demo.ports import Ports, served
-from apinetlet.demo.story import STORY, Step, load, scene
+from apinetlet.demo.story import Step, load, scene, story
 from apinetlet.demo.table import picture
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.settings import Settings
@@ -59,7 +59,7 @@ async def run(settings: DemoSettings, console: Console | None = None) -> int:
                 world,
                 console,
                 screen,
-                steps=load(settings.load) if settings.load else STORY,
+                steps=load(settings.load) if settings.load else story(generation),
                 pause=LOOK / settings.speed if live else 0.0,
                 frame=SLOW_FRAME if settings.load else FRAME,
                 timeout=STEP_TIMEOUT + settings.load * PATIENCE_EACH,
@@ -79,7 +79,7 @@ class Show:
     console: Console
     screen: Live | None
     """Drawn over again and again; ``None``: each step leaves its picture behind."""
-    steps: Sequence[Step] = STORY
+    steps: Sequence[Step] = field(default=Factory(lambda self: story(self.world.generation), takes_self=True))
     pause: Seconds = 0.0
     frame: Seconds = FRAME
     timeout: Seconds = STEP_TIMEOUT

@@ -9,14 +9,25 @@ from typing import Any
 
 from attrs import frozen
 
-from apinetlet.demo.table import MAPPED, Scene
+from apinetlet.api import Generation
+from apinetlet.demo.policies import Effect, enforced
+from apinetlet.demo.table import Scene, connected, mapped
 from apinetlet.demo.world import World
 from reconcile import NotFound, Object
 
 _NETWORK = {"networkRef": {"name": "blue"}}
 _ADDRESS = {"ephemeral": {"prefixTemplate": {"spec": {"ipFamily": "IPv4", "parentRef": {"name": "pool"}}}}}
 _WEB = {"app": "web"}
-_ORDER = ("networkinterfaces", "loadbalancers", "natgateways", "virtualips", "networks", "prefixes")
+_CLIENT = {"role": "client"}
+_ORDER = (
+    "networkpolicies",
+    "networkinterfaces",
+    "loadbalancers",
+    "natgateways",
+    "virtualips",
+    "networks",
+    "prefixes",
+)
 """In which users take their things away."""
 
 
@@ -31,11 +42,13 @@ class Step:
 
 def scene(world: World) -> Scene:
     """Both sides as they are now."""
+    kinds = mapped(world.generation)
     return Scene(
         world.generation,
-        {plural: list(world.declared(plural).values()) for plural in MAPPED},
-        {plural: list(world.there(plural).values()) for _, plural in MAPPED.values()},
+        {plural: list(world.declared(plural).values()) for plural in kinds},
+        {plural: list(world.there(plural).values()) for _, plural in kinds.values()},
         list(world.there("loadbalancerroutings").values()),
+        list(world.there("networkpolicyrules").values()) if "networkpolicies" in kinds else [],
     )
 
 
@@ -70,10 +83,10 @@ async def declare_network(world: World) -> None:
     await world.declare("networks", "blue", {})
 
 
-async def attach(world: World, name: str, **spec: Any) -> None:
+async def attach(world: World, name: str, *, labels: Mapping[str, str] = _WEB, **spec: Any) -> None:
     """A machine gets an interface: its address comes from the pool, the rest from the data plane."""
     machine = {"machineRef": {"name": f"machine-{name}", "uid": f"machine-{name}"}}
-    await world.declare("networkinterfaces", name, {**_NETWORK, "ips": [_ADDRESS], **machine, **spec}, labels=_WEB)
+    await world.declare("networkinterfaces", name, {**_NETWORK, "ips": [_ADDRESS], **machine, **spec}, labels=labels)
 
 
 async def attach_one(world: World) -> None:
@@ -140,6 +153,69 @@ async def break_it(world: World) -> None:
             await world.take_away(plural, name)
 
 
+# -- policies ----------------------------------------------------------------------------------------------------------
+
+
+async def regulate(world: World) -> None:
+    rule = {"ports": [{"protocol": "TCP", "port": 443}], "from": [_selecting(_CLIENT)]}
+    spec = {**_NETWORK, "networkInterfaceSelector": {"matchLabels": _WEB}, "ingress": [rule]}
+    await world.declare("networkpolicies", "guard", spec)
+
+
+async def let_in(world: World) -> None:
+    await world.label("networkinterfaces", "web-1", _CLIENT)
+
+
+def lets_in(*names: str) -> Callable[[World], bool]:
+    """Everything agrees, and the rule lets these interfaces, and no others, in to both machines."""
+
+    def goal(world: World) -> bool:
+        both = frozenset((*_ips(world, "web-1"), *_ips(world, "web-2")))
+        wanted = Effect(both, (frozenset(ip for name in names for ip in _ips(world, name)),))
+        return all_agree(world) and [enforced(one) for one in world.there("networkpolicyrules").values()] == [wanted]
+
+    return goal
+
+
+def _selecting(labels: Mapping[str, str]) -> dict[str, Any]:
+    return {"objectSelector": {"kind": "NetworkInterface", "matchLabels": labels}}
+
+
+# -- peerings ----------------------------------------------------------------------------------------------------------
+
+
+async def peer(world: World) -> None:
+    await world.declare("networks", "green", {"peerings": [_peering("blue")]})
+    await world.change("networks", "blue", {"peerings": [_peering("green")]})
+
+
+async def attach_to_peer(world: World) -> None:
+    await attach(world, "db-1", labels={"app": "db"}, networkRef={"name": "green"})
+
+
+def are_peers(world: World) -> bool:
+    """Either counterpart names the ID of the other one, and shows it all of its network."""
+    blue, green = (_counterpart(world, name) for name in ("blue", "green"))
+    if blue is None or green is None or not all_agree(world):
+        return False
+    wanted = [[{"name": name, "id": one["spec"]["id"]}] for name, one in (("green", green), ("blue", blue))]
+    return [one["spec"].get("peerings") for one in (blue, green)] == wanted
+
+
+def are_connected(world: World) -> bool:
+    networks = world.declared("networks")
+    return are_peers(world) and [connected(networks[name]) for name in ("blue", "green")] == [["green"], ["blue"]]
+
+
+def _peering(name: str) -> dict[str, Any]:
+    return {"name": name, "networkRef": {"name": name}}
+
+
+def _counterpart(world: World, name: str) -> Object | None:
+    network = world.declared("networks").get(name)
+    return None if network is None else world.there("networks").get(network.metadata.uid)
+
+
 # -- the user takes it all away ----------------------------------------------------------------------------------------
 
 
@@ -148,10 +224,12 @@ async def detach(world: World) -> None:
 
 
 def is_detached(world: World) -> bool:
-    """The interface waits again, the data plane has forgotten it, and nobody is sent there."""
-    interface = world.declared("networkinterfaces")["web-1"]
-    gone = len(world.there("networkinterfaces")) == 1 and not interface.get("status", {}).get("ips")
-    return gone and _destinations(world) == set(_ips(world, "web-2")) != set()
+    """The interface waits again, the data plane has forgotten it, nobody is sent there, and no policy names it."""
+    attached = [one for one in world.declared("networkinterfaces").values() if one["spec"].get("machineRef")]
+    gone = len(world.there("networkinterfaces")) == len(attached) and not _ips(world, "web-1")
+    policies = [pair for pair in scene(world).pairs() if pair.plural == "networkpolicies"]
+    is_told = _destinations(world) == set(_ips(world, "web-2")) != set()
+    return gone and is_told and all(pair.agrees for pair in policies)
 
 
 async def delete_all(world: World) -> None:
@@ -181,6 +259,23 @@ STORY = (
     Step("A machine is detached: the load balancer stops sending there", detach, is_detached),
     Step("The user deletes everything: both sides are empty, every ID and address is free", delete_all, nothing_left),
 )
+"""What is told of both generations."""
+_OF_POLICIES = (
+    Step("A policy: only who has a certain label is let in, and nobody has it yet", regulate, lets_in()),
+    Step("An interface gets the label: its address is let in", let_in, lets_in("web-1")),
+)
+_OF_PEERINGS = (
+    Step("A second network, and both want to be peers: each is given the ID of the other", peer, are_peers),
+    Step("A machine in it: its node connects the networks, and both say so", attach_to_peer, are_connected),
+)
+
+
+def story(generation: Generation) -> tuple[Step, ...]:
+    """What is told of a generation: before things are taken away, also what not every api-net cluster knows."""
+    *before, detached, deleted = STORY
+    policies = _OF_POLICIES if generation.rule_manager else ()
+    peerings = _OF_PEERINGS if generation.has_peerings else ()
+    return (*before, *policies, *peerings, detached, deleted)
 
 
 def load(count: int) -> tuple[Step, ...]:
@@ -189,18 +284,22 @@ def load(count: int) -> tuple[Step, ...]:
     async def make(world: World) -> None:
         await world.declare("prefixes", "pool", {"prefix": "10.0.0.0/8"})
         for number in range(count):
-            network = {"networkRef": {"name": f"net-{number}"}}
+            network: dict[str, Any] = {"networkRef": {"name": f"net-{number}"}}
             await world.declare("networks", f"net-{number}", {})
             await world.declare("virtualips", f"vip-{number}", {"type": "Public", "ipFamily": "IPv4"})
             spec = {"type": "Public", **network, "ipFamilies": ["IPv4"], "networkInterfaceSelector": {}}
             await world.declare("loadbalancers", f"lb-{number}", spec)
             gateway = {"type": "Public", **network, "ipFamily": "IPv4"}
             await world.declare("natgateways", f"nat-{number}", gateway)
-            virtual_ip = {"virtualIP": {"virtualIPRef": {"name": f"vip-{number}"}}}
+            virtual_ip: dict[str, Any] = {"virtualIP": {"virtualIPRef": {"name": f"vip-{number}"}}}
             await attach(world, f"nic-{number}", **network, **virtual_ip)
+            if "networkpolicies" in mapped(world.generation):
+                rule = {"ingress": [{"from": [_selecting(_WEB)]}]}
+                policy = {**network, "networkInterfaceSelector": {}, **rule}
+                await world.declare("networkpolicies", f"policy-{number}", policy)
 
     def is_made(world: World) -> bool:
-        return all(len(world.declared(plural)) == count for plural in MAPPED) and all_agree(world)
+        return all(len(world.declared(plural)) == count for plural in mapped(world.generation)) and all_agree(world)
 
     return (
         Step(f"{count} of each kind at once", make, is_made),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from apinetlet.api import Generation
+from apinetlet.demo.policies import Effect, Selectable, enforced, meant, wording
 from apinetlet.origin import Origins
 from reconcile import Object
 
@@ -22,12 +23,19 @@ MAPPED: Mapping[str, tuple[str, str]] = {
     "natgateways": ("NATGateway", "natgateways"),
 }
 """The kinds that are mapped, by the plural at the source: the kind, and the plural in the api-net cluster."""
+POLICIES: Mapping[str, tuple[str, str]] = {"networkpolicies": ("NetworkPolicy", "networkpolicies")}
+"""Likewise, where the api-net cluster knows policies."""
 ROWS = 24
 """So many pairs are shown one by one; of more, how many there are."""
-_LABELS = {"networkinterfaces": "Interface"}
+_LABELS = {"networkinterfaces": "Interface", "networkpolicies": "Policy"}
 """What is too long for its column."""
 _COLOURS = {"Available": "green", "Pending": "yellow", "Error": "red"}
 _DIM = "bright_black"
+
+
+def mapped(generation: Generation) -> Mapping[str, tuple[str, str]]:
+    """All kinds that are mapped in a generation, as in ``MAPPED``."""
+    return {**MAPPED, **POLICIES} if generation.rule_manager else MAPPED
 
 
 @frozen
@@ -38,6 +46,10 @@ class Pair:
     """At the source."""
     source: Object | None
     target: Object | None
+    meant: Effect | None = None
+    """What a policy should come to."""
+    enforced: Effect | None = None
+    """What it has come to."""
 
     @property
     def agrees(self) -> bool:
@@ -46,12 +58,15 @@ class Pair:
             return False
         match self.plural:
             case "networks":
-                return str(_at(self.source, "spec", "providerID") or "").endswith(self.target.metadata.uid)
+                is_named = str(_at(self.source, "spec", "providerID") or "").endswith(self.target.metadata.uid)
+                return is_named and connected(self.source) == _reported(self.target)
             case "virtualips":
                 return bool(_at(self.source, "status", "ip") == _at(self.target, "spec", "ip"))
             case "networkinterfaces":
                 is_ready = _at(self.target, "status", "state") == "Ready"
                 return is_ready is (_at(self.source, "status", "state") == "Available")
+            case "networkpolicies":
+                return self.meant is not None and self.meant == self.enforced
         return _ips(self.source, "status") == _entries(self.target)
 
 
@@ -61,15 +76,17 @@ class Scene:
 
     generation: Generation
     sources: Mapping[str, Sequence[Object]]
-    """By plural, as in ``MAPPED``."""
+    """By plural, as in ``mapped``."""
     targets: Mapping[str, Sequence[Object]]
     routings: Sequence[Object] = ()
     """Of the api-net cluster."""
+    rules: Sequence[Object] = ()
+    """Of its policies."""
 
     def pairs(self) -> list[Pair]:
         """Who belongs to whom, kind by kind in the order of the sources; what has no source comes last in its kind."""
         found: list[Pair] = []
-        for plural, (kind, target_plural) in MAPPED.items():
+        for plural, (kind, target_plural) in mapped(self.generation).items():
             origins = Origins(self.generation, kind)
             by_uid: dict[str, Object] = {}
             others: list[Object] = []
@@ -80,7 +97,19 @@ class Scene:
                     others.append(target)
             found += [Pair(plural, one, by_uid.pop(one.metadata.uid, None)) for one in self.sources.get(plural, ())]
             found += [Pair(plural, None, target) for target in (*by_uid.values(), *others)]
-        return found
+        return self._resolved(found) if self.sources.get("networkpolicies") else found
+
+    def _resolved(self, found: Sequence[Pair]) -> list[Pair]:
+        """The same, and of each policy what it comes to."""
+        objects, rules = Selectable.of(self.sources), {one.metadata.key: one for one in self.rules}
+
+        def resolved(pair: Pair) -> Pair:
+            if pair.plural != "networkpolicies" or pair.source is None or pair.target is None:
+                return pair
+            rule = rules.get(pair.target.metadata.key)
+            return evolve(pair, meant=meant(pair.source, objects), enforced=None if rule is None else enforced(rule))
+
+        return [resolved(pair) for pair in found]
 
 
 def picture(
@@ -93,7 +122,7 @@ def picture(
     subtitle = f"{scene.generation.name} · {writes} writes by apinetlet"
     return Group(
         Panel(Text(title, style="bold"), border_style="cyan", subtitle=subtitle, subtitle_align="right"),
-        _rows(scene, found) if len(found) <= ROWS else _counts(found),
+        _rows(scene, found) if len(found) <= ROWS else _counts(scene, found),
         *([done] if steps else []),
         *([below] if hints else []),
     )
@@ -112,7 +141,7 @@ def _rows(scene: Scene, found: Sequence[Pair]) -> Table:
         table.add_column(heading, width=width, ratio=ratio, no_wrap=True, overflow="ellipsis")
     before = ""
     for pair in found:
-        kind = _LABELS.get(pair.plural, MAPPED[pair.plural][0]) if pair.plural != before else ""
+        kind = _LABELS.get(pair.plural, mapped(scene.generation)[pair.plural][0]) if pair.plural != before else ""
         table.add_row(kind, *_source_cells(pair), _arrow(pair), *_target_cells(pair, scene.routings))
         before = pair.plural
     if not found:
@@ -120,11 +149,11 @@ def _rows(scene: Scene, found: Sequence[Pair]) -> Table:
     return table
 
 
-def _counts(found: Sequence[Pair]) -> Table:
+def _counts(scene: Scene, found: Sequence[Pair]) -> Table:
     table = Table(expand=True, box=box.SIMPLE_HEAD, border_style=_DIM, header_style="bold")
     for heading in ("kind", "source cluster", "agree", "api-net"):
         table.add_column(heading, justify="left" if heading == "kind" else "right")
-    for plural, (kind, _) in MAPPED.items():
+    for plural, (kind, _) in mapped(scene.generation).items():
         pairs = [pair for pair in found if pair.plural == plural]
         here, agree, there = (
             sum(pair.source is not None for pair in pairs),
@@ -150,12 +179,14 @@ def _source_cells(pair: Pair) -> tuple[str, str]:
 def _shows(plural: str, source: Object) -> str:
     match plural:
         case "networks":
-            return _network_id(str(_at(source, "spec", "providerID") or ""))
+            return " with ".join([_network_id(str(_at(source, "spec", "providerID") or "")), *connected(source)])
         case "virtualips":
             return str(_at(source, "status", "ip") or "-")
         case "networkinterfaces":
             public = _at(source, "status", "virtualIP")
             return " ".join([*_ips(source, "status"), *([f"as {public}"] if public else [])])
+        case "networkpolicies":
+            return wording(source)
     return " ".join(_ips(source, "status")) or "-"
 
 
@@ -170,13 +201,14 @@ def _target_cells(pair: Pair, routings: Sequence[Object]) -> tuple[str, str]:
     if target is None:
         return "", ""
     name = target.metadata.name.removeprefix("machine-")[:7]
-    return f"[strike]{name}[/]" if target.metadata.is_deleting else name, _has(pair.plural, target, routings)
+    return f"[strike]{name}[/]" if target.metadata.is_deleting else name, _has(pair, target, routings)
 
 
-def _has(plural: str, target: Object, routings: Sequence[Object]) -> str:
-    match plural:
+def _has(pair: Pair, target: Object, routings: Sequence[Object]) -> str:
+    match pair.plural:
         case "networks":
-            return f"VNI {_at(target, 'spec', 'id') or '-'}"
+            peers = [one["id"] for one in _at(target, "spec", "peerings") or ()]
+            return " with ".join([f"VNI {_at(target, 'spec', 'id') or '-'}", *peers])
         case "virtualips":
             claimed = _at(target, "spec", "claimRef", "resource")
             return f"{_at(target, 'spec', 'ip')}" + (" in use" if claimed else " free")
@@ -189,9 +221,18 @@ def _has(plural: str, target: Object, routings: Sequence[Object]) -> str:
             count = sum(
                 len(one.get("destinations") or ()) for one in routings if one.metadata.key == target.metadata.key
             )
-            return f"{' '.join(_entries(target)) or '-'} to {count} target{'' if count == 1 else 's'}"
+            return f"{' '.join(_entries(target)) or '-'} to {_counted(count, 'target')}"
+        case "networkpolicies":
+            if pair.enforced is None:
+                return "no rule"
+            let_through = frozenset[str]().union(*pair.enforced.let_through)
+            return f"{_counted(len(pair.enforced.targets), 'target')}, {len(let_through)} let through"
     used, wanted = (_at(target, "status", name) or 0 for name in ("usedNATIPs", "requestedNATIPs"))
     return f"{' '.join(_entries(target)) or '-'} for {used}/{wanted}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _arrow(pair: Pair) -> str:
@@ -207,6 +248,21 @@ def _at(found: Object, *path: str) -> Any:
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
+
+
+def connected(network: Object) -> list[str]:
+    """The peerings that a source network shows as ready, by name."""
+    return [one["name"] for one in _at(network, "status", "peerings") or () if one.get("state") == "Ready"]
+
+
+def _reported(network: Object) -> list[str]:
+    """The peerings that every partition which speaks of them says are ready, by name."""
+    states: dict[str, set[str]] = {}
+    for reports in (_at(network, "status", "peerings") or {}).values():
+        for one in reports or ():
+            states.setdefault(str(one["id"]), set()).add(one["state"])
+    peerings = _at(network, "spec", "peerings") or ()
+    return [one["name"] for one in peerings if states.get(one["id"]) == {"Ready"}]
 
 
 def _ips(found: Object, part: str) -> list[str]:

@@ -104,6 +104,11 @@ class World:
         key = ObjectKey(namespace, name)
         await self.source.client().patch(self.at_source[plural], key, MergePatch({"spec": spec}))
 
+    async def label(self, plural: str, name: str, labels: Mapping[str, str], *, namespace: str = "default") -> None:
+        """A user gives an object more labels."""
+        key = ObjectKey(namespace, name)
+        await self.source.client().patch(self.at_source[plural], key, MergePatch({"metadata": {"labels": labels}}))
+
     async def delete(self, plural: str, name: str, *, namespace: str = "default") -> None:
         """A user deletes an object; it stays until its counterpart is gone."""
         await self.source.client().delete(self.at_source[plural], ObjectKey(namespace, name))

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Collection, Mapping
 
 from apinetlet.api import Generation
-from apinetlet.demo.actors import interfaces, leftovers, machines, nat, prefixes, routing, virtualips
+from apinetlet.demo.actors import interfaces, leftovers, machines, nat, peerings, prefixes, routing, virtualips
 from apinetlet.demo.actors.desk import Desk
 from reconcile import Client, Controller, Manager, ManagerSettings, Seconds
 
@@ -22,6 +22,7 @@ ACTORS: Mapping[str, Callable[[Desk, str], list[Controller]]] = {
     "virtual-ips": lambda desk, _: virtualips.controllers(desk),
     "routing": lambda desk, _: routing.routing(desk),
     "protection": lambda desk, _: routing.protection(desk),
+    "peerings": lambda desk, _: peerings.controllers(desk),
     "machines": machines.controllers,
     "interfaces": lambda desk, _: interfaces.controllers(desk),
     "autoscaler": lambda desk, _: nat.autoscaler(desk),

@@ -36,8 +36,9 @@ from reconcile.controller.predicate import Exactly, Rule, exactly
 from reconcile.controller.source import AnySource
 
 SOURCE, APINET = "source", "apinet"
-NETWORK, OWNER, CLAIMER = "network", "owner", "claimer"
-"""Indexes: what is in a network, prefixes by the uid of who controls them, virtual IPs by who has them."""
+NETWORK, OWNER, CLAIMER, PEER = "network", "owner", "claimer", "peer"
+"""Indexes: what is in a network, prefixes by the uid of who controls them, virtual IPs by who has them, networks by
+those that they want to be peers of."""
 PARENT, WAITING, SELECTING = "parent", "waiting", "selecting"
 """Indexes: prefixes out of another, those that wait for a part of it, and by namespace those that wait for a parent."""
 MACHINE, TARGET, GATEWAY = "machine", "target", "gateway"
@@ -243,6 +244,12 @@ def claimer_of(virtual_ip: Object) -> ObjectKey | None:
     return key_of(virtual_ip, name) if name else None
 
 
+def peers_of(network: Object) -> list[ObjectKey]:
+    """The networks that it wants to exchange traffic with."""
+    wanted = [look(one, "networkRef") for one in look(network, "spec", "peerings") or ()]
+    return [ObjectKey(one.get("namespace") or network.metadata.namespace, one["name"]) for one in wanted]
+
+
 def parent_of(prefix: Object) -> ObjectKey | None:
     name = look(prefix, "spec", "parentRef", "name")
     return key_of(prefix, name) if name else None
@@ -289,6 +296,7 @@ def _indexes(generation: Generation) -> dict[str, dict[str, tuple[Index, ...]]]:
 
     return {
         SOURCE: {
+            "networks": (Index(PEER, peers_of),),
             "networkinterfaces": (by_network,),
             "loadbalancers": (by_network,),
             "natgateways": (by_network,),

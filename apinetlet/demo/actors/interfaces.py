@@ -1,7 +1,8 @@
 """The partitions of the data plane: they hold what they program, and tell how it stands.
 
 Plays the metalnetlet of each partition, for interfaces and networks. An interface is seen, is programmed after a while,
-and works; what it was given is what its status says. What is deleted is let go of once it is taken down.
+and works; what it was given is what its status says. Peered networks are connected where they are held. What is deleted
+is let go of once it is taken down.
 """
 
 from collections.abc import Iterator
@@ -96,7 +97,10 @@ def _sending(table: Object, uid: str) -> list[str]:
 
 @frozen
 class Networks:
-    """Holds a network for each partition that has interfaces in it, and lets go of it when it is deleted."""
+    """Holds a network for each partition that has interfaces in it, and lets go of it when it is deleted.
+
+    Whoever holds it says that its peerings work.
+    """
 
     desk: Desk
 
@@ -105,15 +109,26 @@ class Networks:
         network = desk.there("networks", request.key)
         if network is None:
             return DONE
-        held = [one for one in network.metadata.finalizers if one.startswith(f"{desk.metalnetlet}/")]
         if network.metadata.is_deleting:
-            for one in held:
+            for one in filter(self._is_ours, network.metadata.finalizers):
                 network = await desk.apinet.patch(network, finalizers.remove(network, one))
             return DONE
         interfaces = desk.all_there("networkinterfaces", NETWORK, request.key)
         for partition in sorted({look(one, "spec", "nodeRef", "name").partition(".")[0] for one in interfaces}):
             network = await desk.apinet.patch(network, finalizers.add(network, f"{desk.metalnetlet}/{partition}"))
+        await self._report(network)
         return DONE
+
+    async def _report(self, network: Object) -> None:
+        holders = [one.rpartition("/")[2] for one in network.metadata.finalizers if self._is_ours(one)]
+        wanted = [{"id": int(one["id"]), "state": "Ready"} for one in look(network, "spec", "peerings") or ()]
+        differing = [one for one in holders if (look(network, "status", "peerings", one) or []) != wanted]
+        if differing:
+            reports = dict.fromkeys(differing, wanted or None)
+            await self.desk.apinet.patch_status(network, MergePatch({"status": {"peerings": reports}}))
+
+    def _is_ours(self, finalizer: str) -> bool:
+        return finalizer.startswith(f"{self.desk.metalnetlet}/")
 
 
 def controllers(desk: Desk) -> list[Controller]:
@@ -132,6 +147,11 @@ def controllers(desk: Desk) -> list[Controller]:
         name = look(interface, "spec", "networkRef", "name")
         return requests(APINET, [ObjectKey(interface.metadata.namespace, name)] if name else [])
 
+    def connected(found: Object) -> tuple[Any, ...]:
+        """What a node sees of a network: who holds it, its peerings, and what is said of them."""
+        peerings = look(found, "spec", "peerings"), look(found, "status", "peerings")
+        return *held(desk.metalnetlet)(found), *peerings
+
     return [
         desk.controller(
             "interfaces",
@@ -142,7 +162,7 @@ def controllers(desk: Desk) -> list[Controller]:
             "partitions",
             Networks(desk),
             [
-                For(desk.apinet, desk.at_apinet["networks"], sees(held(desk.metalnetlet))),
+                For(desk.apinet, desk.at_apinet["networks"], sees(connected)),
                 Watches(desk.apinet, interfaces, enqueue_by(network), sees(place_of)),
             ],
         ),

@@ -212,6 +212,32 @@ async def test_a_virtual_ip_is_released_once_no_interface_has_the_name_whatever_
         assert found == {"of-nic": True, "of-gone": False}
 
 
+# -- peerings ----------------------------------------------------------------------------------------------------------
+
+
+def peering(peer: str, **ref: str) -> dict[str, Any]:
+    return {"peerings": [{"name": "peering", "networkRef": {"name": peer, **ref}}]}
+
+
+async def test_a_network_is_told_of_a_peer_that_is_available_and_wants_it_too_as_long_as_there_is_one() -> None:
+    async with a_world(IRONCORE, "peerings") as world:
+        await world.create("networks", "blue", peering("green", namespace="default"))
+        await world.create("networks", "green", {})
+        await world.rest()
+        await world.patch("networks", "green", {"status": {"state": "Available"}}, subresource="status")
+        await world.rest()
+        assert "incomingPeerings" not in world.all("networks")["blue"]["spec"]  # green does not want it
+        await world.patch("networks", "green", {"spec": peering("blue")})
+        await world.rest()
+        green = world.all("networks")["green"]
+        claim = {"namespace": "default", "name": "green", "uid": green["metadata"]["uid"]}
+        assert world.all("networks")["blue"]["spec"]["incomingPeerings"] == [claim]
+        assert "incomingPeerings" not in green["spec"]  # blue is not available
+        await world.delete("networks", "green")
+        await world.rest()
+        assert not world.all("networks")["blue"]["spec"].get("incomingPeerings")
+
+
 # -- routing, protection -----------------------------------------------------------------------------------------------
 
 
@@ -306,6 +332,21 @@ async def test_a_network_is_held_by_each_partition_that_has_interfaces_in_it(gen
         await world.remove("networks", "n")
         await world.rest()
         assert not world.there("networks")
+
+
+async def test_who_holds_a_network_says_that_its_peerings_work_and_forgets_those_that_end() -> None:
+    async with a_world(IRONCORE, "interfaces") as world:
+        await world.make("networks", "n", {"peerings": [{"name": "peer", "id": "300"}]})
+        await world.rest()
+        assert "peerings" not in world.there("networks")["n"].get("status", {})
+        for name, node in (("a", "p1.x"), ("b", "p2.x")):
+            await world.make("networkinterfaces", name, {**INTERFACE, "nodeRef": {"name": node}})
+        await world.rest()
+        works = [{"id": 300, "state": "Ready"}]
+        assert world.there("networks")["n"]["status"]["peerings"] == {"p1": works, "p2": works}
+        await world.change("networks", "n", {"spec": {"peerings": None}})
+        await world.rest()
+        assert not world.there("networks")["n"]["status"].get("peerings")
 
 
 NAT = {"ipFamily": "IPv4", "networkRef": {"name": "n"}, "portsPerNetworkInterface": 32256}

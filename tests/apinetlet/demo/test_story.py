@@ -2,10 +2,12 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,17 @@ import anyio
 import pytest
 from rich.console import Console
 
-from apinetlet.api import ONMETAL, Generation
+from apinetlet.api import IRONCORE, ONMETAL, Generation
 from apinetlet.assembly import assemble
 from apinetlet.demo import show, story
 from apinetlet.demo.main import DemoSettings
 from apinetlet.demo.ports import served
 from apinetlet.demo.show import Show
 from apinetlet.demo.story import STORY, Step
-from apinetlet.demo.table import ROWS, Scene, picture
+from apinetlet.demo.table import ROWS, Pair, Scene, picture
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.flags import FlagError
+from apinetlet.origin import Origins
 from apinetlet.settings import Settings
 from reconcile import Object
 
@@ -42,8 +45,24 @@ async def test_the_story_is_told_once_and_every_goal_is_reached(generation: Gene
     console = a_console(live=live)
     assert await show.run(DemoSettings(once=True, generation=generation.name), console) == 0
     told = printed(console)
-    assert all(step.title in told for step in STORY)
+    assert all(step.title in told for step in story.story(generation))
     assert "Done: every goal reached" in told.replace("\x1b[32m", "").replace("\x1b[0m", "")
+
+
+async def test_where_the_data_plane_knows_policies_and_peerings_the_story_is_of_them_too() -> None:
+    assert story.story(ONMETAL) == STORY
+    console = a_console()
+    assert await show.run(DemoSettings(once=True, generation=IRONCORE.name), console) == 0
+    told = printed(console)
+    of_policy = re.findall(r"guard +role=client to app=web +⇄ +\w{7} +(\w.*\w) *$", told, re.MULTILINE)
+    assert [one for one, _ in groupby(of_policy)] == [
+        "2 targets, 0 let through",
+        "2 targets, 1 let through",
+        "1 target, 0 let through",
+    ]
+    [blue] = set(re.findall(r"blue +Available VNI (\d+) with green +⇄ +\w{7} +VNI \1 with (\d+) ", told))
+    [green] = set(re.findall(r"green +Available VNI (\d+) with blue +⇄ +\w{7} +VNI \1 with (\d+) ", told))
+    assert blue == green[::-1]
 
 
 async def test_the_story_comes_to_its_goals_where_one_server_is_both_clusters(generation: Generation) -> None:
@@ -89,15 +108,15 @@ def test_settings_that_make_no_sense_are_refused_by_name(wrong: dict[str, int]) 
 # -- the picture -------------------------------------------------------------------------------------------------------
 
 
-def a_network(name: str, uid: str, provider_id: str = "", **status: str) -> Object:
+def a_network(name: str, uid: str, provider_id: str = "", **status: Any) -> Object:
     metadata = {"name": name, "namespace": "default", "uid": uid}
     return Object({"metadata": metadata, "spec": {"providerID": provider_id}, "status": status})
 
 
-def a_counterpart(uid: str, id_: str, *, of: Object) -> Object:
+def a_counterpart(uid: str, id_: str, *, of: Object, **spec: Any) -> Object:
     origin = {f"{ONMETAL.origins}/network-{part}": getattr(of.metadata, part) for part in ("name", "namespace", "uid")}
     metadata = {"name": of.metadata.uid, "namespace": "apinet", "uid": uid, "labels": origin}
-    return Object({"metadata": metadata, "spec": {"id": id_}})
+    return Object({"metadata": metadata, "spec": {"id": id_, **spec}})
 
 
 def drawn(scene: Scene) -> str:
@@ -118,6 +137,39 @@ def test_objects_that_belong_together_stand_beside_each_other_with_an_arrow() ->
     assert "✗" in of_red
     assert "VNI 207" in of_red
     assert not {"⇄", "✗", "⇢"} & set(of_new)
+
+
+def test_a_network_agrees_once_it_shows_the_peerings_that_every_partition_has() -> None:
+    def pair(shown: list[str], **partitions: str) -> Pair:
+        reports = {name: [{"id": 7, "state": state}] for name, state in partitions.items()}
+        source = a_network("blue", "u", "x://apinet/u/5/t", peerings=[{"name": one, "state": "Ready"} for one in shown])
+        target = a_counterpart("t", "5", of=source, peerings=[{"name": "green", "id": "7"}])
+        return Pair("networks", source, Object({**target, "status": {"peerings": reports}}))
+
+    assert pair([]).agrees
+    assert pair(["green"], a="Ready", b="Ready").agrees
+    assert not pair(["green"], a="Ready", b="Pending").agrees
+    assert not pair([], a="Ready").agrees
+
+
+def test_a_policy_agrees_once_its_rule_has_the_addresses_that_its_selectors_mean() -> None:
+    place = {"namespace": "default", "labels": {"app": "web"}}
+    spec = {"networkRef": {"name": "blue"}, "networkInterfaceSelector": {"matchLabels": {"app": "web"}}}
+    nic = Object({"metadata": {"name": "nic", **place}, "spec": spec, "status": {"ips": ["10.0.0.1"]}})
+    guard = Object({"metadata": {"name": "guard", "namespace": "default", "uid": "u-1"}, "spec": spec})
+    origin = Origins(IRONCORE, "NetworkPolicy").metadata(guard.metadata)
+    copy = Object({"metadata": {"name": "u-1", "namespace": "apinet", **origin}, "spec": {}})
+
+    def shown(*rules: list[str]) -> str:
+        head = {"name": "u-1", "namespace": "apinet"}
+        made = [Object({"metadata": head, "targets": [{"ip": ip} for ip in targets]}) for targets in rules]
+        sources = {"networkinterfaces": [nic], "networkpolicies": [guard]}
+        text = drawn(Scene(IRONCORE, sources, {"networkpolicies": [copy]}, rules=made))
+        return next(" ".join(line.split()) for line in text.splitlines() if "guard" in line)
+
+    assert shown() == "Policy guard nobody to app=web ⇢ u-1 no rule"
+    assert shown([]) == "Policy guard nobody to app=web ⇢ u-1 0 targets, 0 let through"
+    assert shown(["10.0.0.1"]) == "Policy guard nobody to app=web ⇄ u-1 1 target, 0 let through"
 
 
 def test_what_has_no_source_stands_alone_and_many_are_counted() -> None:

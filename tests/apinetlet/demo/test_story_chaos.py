@@ -1,4 +1,4 @@
-"""The whole story of the demo, all five kinds and everybody else at work, while the daemon's life is a misery.
+"""The whole story of the demo, all kinds and everybody else at work, while the daemon's life is a misery.
 
 What it asks is refused, lost, late or answered wrongly, its watches break, lag and repeat, and it is killed and started
 again at random. Every step still comes to its goal, no address is free or on two interfaces while one is in use, and in
@@ -13,7 +13,7 @@ import pytest
 
 from apinetlet.api import GENERATIONS, Generation
 from apinetlet.assembly import assemble
-from apinetlet.demo.story import STORY
+from apinetlet.demo.story import story
 from apinetlet.demo.world import TARGET_NAMESPACE
 from apinetlet.demo.world import World as Clusters
 from apinetlet.settings import Settings
@@ -84,7 +84,7 @@ async def tell(generation: Generation, seed: int) -> int:
         async with clusters.staff(pace=rng.choice([0.0, 0.5, 3.0])):
             world.start()
             world.join(lambda world: misery(world, rng))
-            for step in STORY:
+            for step in story(generation):
                 await anyio.sleep(rng.uniform(0, 10))
                 await step.act(clusters)
                 end = now() + PATIENCE

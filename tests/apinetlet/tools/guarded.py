@@ -1,16 +1,16 @@
 """Two clusters that know who may do what, and the daemon between them under the rights that ``rbac`` prints."""
 
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 from attrs import evolve, frozen
 
-from apinetlet.api import IRONCORE, Generation
+from apinetlet.api import Generation
 from apinetlet.assembly import APINET, SOURCE, assemble
-from apinetlet.demo.story import STORY, Step
+from apinetlet.demo.story import story
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE, World
 from apinetlet.settings import Settings
 from apinetlet.tools.declared import declared
@@ -90,7 +90,7 @@ async def told(generation: Generation, rules: Iterable[Rule], *, watch_list: boo
                 with anyio.move_on_after(PATIENCE):
                     await running.ready()
                 await world.delete("natgateways", "lost")
-                for step in story(world):
+                for step in story(generation):
                     await step.act(world)
                     with anyio.move_on_after(PATIENCE):
                         while not step.goal(world):
@@ -107,30 +107,6 @@ async def told(generation: Generation, rules: Iterable[Rule], *, watch_list: boo
         frozenset(_named(side, one) for side, one in asked if one.code != 403),
         tuple(missed) if ended else (*missed, "it could not go on"),
     )
-
-
-def story(world: World) -> Iterator[Step]:
-    """The demo's, with a policy over its interfaces where the generation maps policies."""
-    policies = world.at_source.get("networkpolicies") if world.generation is IRONCORE else None
-    kind = next((kind for plural, kind in world.at_apinet.items() if plural == "networkpolicyrules"), None)
-
-    async def regulate(world: World) -> None:
-        peer = {"ipBlock": {"cidr": "10.0.0.0/8"}}
-        spec = {"networkRef": {"name": "blue"}, "networkInterfaceSelector": {}, "ingress": [{"from": [peer]}]}
-        await world.declare("networkpolicies", "tight", {**spec, "policyTypes": ["Ingress"]})
-
-    async def free(world: World) -> None:
-        await world.delete("networkpolicies", "tight")
-
-    if policies is None or kind is None:
-        yield from STORY
-        return
-    *before, last = STORY
-    yield from before
-    rules = kind
-    yield Step("A policy is set", regulate, lambda world: bool(world.apinet.objects(rules)))
-    yield Step("... and lifted", free, lambda world: not world.apinet.objects(rules))
-    yield last
 
 
 def _named(side: str, one: Any) -> tuple[str, str, str]:
