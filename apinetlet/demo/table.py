@@ -59,7 +59,8 @@ class Pair:
         match self.plural:
             case "networks":
                 is_named = str(_at(self.source, "spec", "providerID") or "").endswith(self.target.metadata.uid)
-                return is_named and connected(self.source) == _reported(self.target)
+                has_peers = _peers(self.source) == {one["name"] for one in _at(self.target, "spec", "peerings") or ()}
+                return is_named and has_peers and connected(self.source) == _reported(self.target)
             case "virtualips":
                 return bool(_at(self.source, "status", "ip") == _at(self.target, "spec", "ip"))
             case "networkinterfaces":
@@ -248,6 +249,14 @@ def _at(found: Object, *path: str) -> Any:
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
+
+
+def _peers(network: Object) -> set[str]:
+    """The peerings of a source network that its peers want, too, by name."""
+    own = network.metadata.namespace
+    wanting = {(one["namespace"], one["name"]) for one in _at(network, "spec", "incomingPeerings") or ()}
+    peerings = ((one["name"], one["networkRef"]) for one in _at(network, "spec", "peerings") or ())
+    return {name for name, ref in peerings if (ref.get("namespace") or own, ref["name"]) in wanting}
 
 
 def connected(network: Object) -> list[str]:

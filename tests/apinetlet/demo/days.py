@@ -15,6 +15,7 @@ from attrs import define, field
 
 from apinetlet.api import GENERATIONS
 from apinetlet.demo.story import all_agree, delete_all, nothing_left
+from apinetlet.demo.table import mapped
 from apinetlet.demo.world import World as Clusters
 from reconcile import Conflict, NotFound
 from reconcile.core import now
@@ -35,6 +36,8 @@ POPULATION = 4
 """Names of each kind."""
 ACTS = 40
 """What users do in a day."""
+ROLES = ("web", "client")
+"""What interfaces are, and what policies ask for."""
 
 
 @define
@@ -100,14 +103,19 @@ class Life:
 
     async def _act(self) -> None:
         name = f"{self.rng.randrange(POPULATION)}"
-        act = self.rng.choice((self._make, self._make, self._make, self._delete, self._want, self._take_away))
+        acts = [self._make] * 3 + [self._delete, self._want, self._take_away]
+        if self.clusters.generation.rule_manager:
+            acts.append(self._label)
+        if self.clusters.generation.has_peerings:
+            acts.append(self._peer)
+        act = self.rng.choice(acts)
         self.acts[act.__name__.strip("_")] += 1
         with suppress(AlreadyExists, NotFound, Conflict):
             await act(name)
 
     async def _make(self, name: str) -> None:
         clusters, network = self.clusters, {"networkRef": {"name": f"net-{self.rng.randrange(POPULATION)}"}}
-        match self.rng.choice(("networks", "virtualips", "loadbalancers", "natgateways", "networkinterfaces")):
+        match self.rng.choice(list(mapped(clusters.generation))):
             case "networks":
                 await clusters.declare("networks", f"net-{name}", {})
             case "virtualips":
@@ -127,15 +135,30 @@ class Life:
                 machine = {"machineRef": {"name": f"machine-{name}", "uid": f"machine-{name}"}}
                 address = {"prefixTemplate": {"spec": {"ipFamily": "IPv4", "parentRef": {"name": "pool"}}}}
                 spec = {**network, "ips": [{"ephemeral": address}], **machine}
-                await clusters.declare("networkinterfaces", f"nic-{name}", spec)
+                labels = {"role": self.rng.choice(ROLES)}
+                await clusters.declare("networkinterfaces", f"nic-{name}", spec, labels=labels)
+            case "networkpolicies":
+                to, others = self.rng.sample(ROLES, 2)
+                peers = [{"objectSelector": {"kind": "NetworkInterface", "matchLabels": {"role": others}}}]
+                spec = {**network, "networkInterfaceSelector": {"matchLabels": {"role": to}}}
+                await clusters.declare("networkpolicies", f"policy-{name}", {**spec, "ingress": [{"from": peers}]})
 
     async def _delete(self, name: str) -> None:
-        plural, prefix = self.rng.choice(list(_PREFIXES.items()))
-        await self.clusters.delete(plural, f"{prefix}-{name}")
+        plural = self.rng.choice(list(mapped(self.clusters.generation)))
+        await self.clusters.delete(plural, f"{_PREFIXES[plural]}-{name}")
 
     async def _want(self, name: str) -> None:
         wanted = self.rng.choice((None, {"virtualIPRef": {"name": f"vip-{self.rng.randrange(POPULATION)}"}}))
         await self.clusters.change("networkinterfaces", f"nic-{name}", {"virtualIP": wanted})
+
+    async def _label(self, name: str) -> None:
+        await self.clusters.label("networkinterfaces", f"nic-{name}", {"role": self.rng.choice(ROLES)})
+
+    async def _peer(self, name: str) -> None:
+        others = [other for other in map(str, range(POPULATION)) if other != name]
+        wanted = [f"net-{other}" for other in self.rng.sample(others, self.rng.randint(0, 2))]
+        peerings = [{"name": one, "networkRef": {"name": one}} for one in wanted]
+        await self.clusters.change("networks", f"net-{name}", {"peerings": peerings})
 
     async def _take_away(self, name: str) -> None:
         plural = self.rng.choice(("loadbalancers", "natgateways"))
@@ -175,6 +198,7 @@ _PREFIXES = {
     "loadbalancers": "lb",
     "natgateways": "nat",
     "networkinterfaces": "nic",
+    "networkpolicies": "policy",
 }
 
 

@@ -144,12 +144,18 @@ def test_a_network_agrees_once_it_shows_the_peerings_that_every_partition_has() 
         reports = {name: [{"id": 7, "state": state}] for name, state in partitions.items()}
         source = a_network("blue", "u", "x://apinet/u/5/t", peerings=[{"name": one, "state": "Ready"} for one in shown])
         target = a_counterpart("t", "5", of=source, peerings=[{"name": "green", "id": "7"}])
-        return Pair("networks", source, Object({**target, "status": {"peerings": reports}}))
+        return Pair("networks", Object({**source, "spec": spec}), Object({**target, "status": {"peerings": reports}}))
+
+    green = {"name": "green", "networkRef": {"name": "g"}}
+    incoming = [{"namespace": "default", "name": "g", "uid": "u-g"}]
+    spec = {"providerID": "x://apinet/u/5/t", "peerings": [green], "incomingPeerings": incoming}
 
     assert pair([]).agrees
     assert pair(["green"], a="Ready", b="Ready").agrees
     assert not pair(["green"], a="Ready", b="Pending").agrees
     assert not pair([], a="Ready").agrees
+    incoming[0]["namespace"] = "elsewhere"  # the peer does not want it, and yet the counterpart has it
+    assert not pair([]).agrees
 
 
 def test_a_policy_agrees_once_its_rule_has_the_addresses_that_its_selectors_mean() -> None:
