@@ -30,7 +30,8 @@ from reconcile.core.clock import Seconds, utc
 from reconcile.testing.audit import AuditEvent
 from reconcile.testing.envtest import ControlPlane
 from tests.real import addresses, pairs
-from tests.real.crowd import Crowd, wrong
+from tests.real.agreement import wrong
+from tests.real.crowd import Crowd
 from tests.real.daemon import ASIDE, Daemon, Place, place, readable
 from tests.real.notary import REQUESTS, Notary, a_token, allow, notary
 from tests.real.relay import Relay
