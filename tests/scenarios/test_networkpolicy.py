@@ -394,6 +394,24 @@ async def test_one_interface_concerns_every_policy_that_selects_it_also_by_an_em
         assert [targets(at, one) for one in (others, red)] == [[], []]
 
 
+async def test_an_interface_counts_for_its_new_source_once_that_has_it_also_where_nobody_knows_its_network(
+    at: Desk,
+) -> None:
+    lost = ObjectMeta(namespace=TARGET_NAMESPACE, name="lost", uid="no-such-network")
+    found = await nic(at, "machine-0", "192.168.178.1", lost)
+    async with at.daemon():
+        await at.declare_network()
+        user = await declared_nic(at, "nic", found, app="target")
+        meta = await policy(at, policyTypes=["Ingress"])
+        await at.rest(5)
+        assert targets(at, meta) == ["192.168.178.1"]
+    await at.delete_by_force(at.world.kinds.network_interface, user)
+    await declared_nic(at, "nic", found, app="target")  # as a backup brings it back: of another uid
+    async with at.daemon():
+        await at.rest()
+        assert targets(at, meta) == ["192.168.178.1"]
+
+
 async def test_load_balancers_are_let_in_by_their_own_labels_and_those_of_their_sources(at: Desk) -> None:
     async with at.daemon():
         network = await at.declare_network()
