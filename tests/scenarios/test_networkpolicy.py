@@ -550,6 +550,40 @@ async def test_what_others_write_into_counterparts_is_put_right_and_theirs_stays
             assert document["metadata"]["labels"]["example.org/theirs"] == "kept"
 
 
+async def test_what_others_add_where_a_policy_says_nothing_is_taken_away_each_by_itself(at: Desk) -> None:
+    everybody = [{"ipBlock": [{"cidr": "0.0.0.0/0"}], "networkPolicyPorts": [{"protocol": "TCP"}]}]
+    async with at.daemon():
+        await at.declare_network()
+        meta = await policy(at, policyTypes=["Egress", "Ingress"])
+        await at.rest()
+        before = [{**one, "metadata": None} for one in (copy(at, meta), rule(at, meta))]
+        there = ObjectMeta(namespace=TARGET_NAMESPACE, name=meta.uid)
+        for kind, patch in (
+            (POLICIES.target, {"spec": {"ingress": [{"from": [block("10.0.0.0/8")]}]}}),
+            (POLICIES.target, {"spec": {"egress": [{"to": [block("10.0.0.0/8")]}]}}),
+            (POLICIES.target, {"spec": {"networkInterfaceSelector": {}}}),
+            (POLICIES.rule, {"targets": [{"ip": "10.0.0.1"}]}),
+            (POLICIES.rule, {"ingressRule": everybody}),
+            (POLICIES.rule, {"egressRule": everybody}),
+        ):
+            await at.change(kind, there, patch)
+            await at.rest(5)
+            assert [{**one, "metadata": None} for one in (copy(at, meta), rule(at, meta))] == before
+
+
+async def test_the_counterparts_of_a_policy_that_was_deleted_and_made_anew_go(at: Desk) -> None:
+    async with at.daemon():
+        _, meta = await told_of_two(at)
+        await at.rest()
+    await at.delete_by_force(POLICIES.source, meta)
+    again = await policy(at, **BOTH_WAYS)
+    async with at.daemon():
+        await at.rest()
+    assert again.uid != meta.uid
+    for kind in (POLICIES.target, POLICIES.rule):
+        assert [one["metadata"]["name"] for one in at.all(kind)] == [again.uid]
+
+
 async def test_a_pass_over_a_mapped_policy_writes_nothing_nor_does_a_restart(at: Desk) -> None:
     async with at.daemon() as daemon:
         network, _ = await told_of_two(at)
