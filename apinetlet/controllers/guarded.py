@@ -97,8 +97,9 @@ class Guarded:
     def _missing_for(self, key: ObjectKey) -> tuple[str, ...]:
         """The kinds of which nothing is known and without which a pass over ``key`` would conclude from nothing.
 
-        A deletion waits only for kinds of the other side that were served before. One that never was has nothing of
-        ours; should it come with something all the same, that has lost its source by then, and is ended for it.
+        A deletion waits only for kinds of the other side that were served before, or are now. One that never was has
+        nothing of ours; should it come with something all the same, that has lost its source by then, and is ended for
+        it.
         """
         missing = tuple(self._names(is_unknown))
         if missing != self._missing:

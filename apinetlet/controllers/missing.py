@@ -21,8 +21,8 @@ def is_unknown(cluster: Cluster, resource: Resource[Any]) -> bool:
 
 
 def is_gone(cluster: Cluster, resource: Resource[Any]) -> bool:
-    """Whether a cluster has served a kind to us and does not any more."""
-    return cluster.informer(resource).state is State.GONE
+    """Whether there may be objects of ours that a cluster does not show: it has served the kind, or serves it again."""
+    return is_unknown(cluster, resource) and cluster.informer(resource).state is not State.WAITING_FOR_KIND
 
 
 def missing_kinds(*clusters: Cluster) -> str:

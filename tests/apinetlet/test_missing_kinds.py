@@ -12,6 +12,7 @@ from apinetlet.assembly import assemble
 from apinetlet.demo.definitions import crds
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE
 from apinetlet.settings import Settings
+from provider import ProviderID
 from reconcile import Client, Manager, ManagerSettings, ObjectKey, Resource
 from reconcile.kube import MergePatch
 from reconcile.kube.kinds import CRD, EVENT, NAMESPACE
@@ -51,9 +52,14 @@ async def servers(
 
 
 def daemon_of(
-    generation: Generation, source: ApiServer, target: ApiServer, *, to_source: Transport | None = None
+    generation: Generation,
+    source: ApiServer,
+    target: ApiServer,
+    *,
+    to_source: Transport | None = None,
+    to_target: Transport | None = None,
 ) -> Manager:
-    ways = [to_source or source.transport(user_agent=DAEMON), target.transport(user_agent=DAEMON)]
+    ways = [to_source or source.transport(user_agent=DAEMON), to_target or target.transport(user_agent=DAEMON)]
     clients = [Client(one, field_manager=generation.field_manager) for one in ways]
     settings = Settings(api_net_namespace=TARGET_NAMESPACE)
     return assemble(settings, generation, *clients, manager=ManagerSettings(preflight="off"))
@@ -304,3 +310,36 @@ async def test_a_peering_stays_while_prefixes_are_not_served_or_not_listed_and_g
             way.heal()
             await anyio.sleep(REST)
             assert shown(source, target, kinds) == []
+
+
+async def test_a_deletion_waits_until_the_kind_of_what_is_to_be_released_is_listed_again(
+    generation: Generation,
+) -> None:
+    kinds = Kinds.of(generation)
+    there, mine = kinds.apinet_network_interface, f"{generation.origins}/networkinterface-uid"
+    async with servers(generation) as (source, target, _):
+        body = {"metadata": {"name": "machine-0"}, "spec": {"networkRef": {"name": "n"}, "ips": ["10.0.0.1"]}}
+        made = (await target.client().create(there, body, namespace=TARGET_NAMESPACE)).metadata
+        parts = {"namespace": TARGET_NAMESPACE, "name": made.name, "node": "node", "uid": made.uid}
+        provider_id = str(ProviderID.network_interface(generation.scheme, **parts))
+        spec = {"networkRef": {"name": "blue"}, "ips": [{"value": "10.0.0.1"}], "providerID": provider_id}
+        nic = await declare(source, kinds.network_interface, "nic", {**spec, "ipFamilies": ["IPv4"]})
+
+        def is_held() -> bool:
+            [found] = target.objects(there)
+            return mine in found.metadata.labels
+
+        way = FaultyTransport(target.transport(user_agent=DAEMON))
+        async with daemon_of(generation, source, target, to_target=way):
+            await anyio.sleep(REST)
+            assert is_held()
+            for plan in (without_kind(there), not_listed(there)):
+                way.plan = plan
+                await anyio.sleep(LONG)
+                if plan == without_kind(there):
+                    await source.client().delete(kinds.network_interface, nic)
+                    await anyio.sleep(REST)
+                assert (len(source.objects(kinds.network_interface)), is_held()) == (1, True)
+            way.heal()
+            await anyio.sleep(REST)
+            assert (source.objects(kinds.network_interface), is_held()) == ([], False)
