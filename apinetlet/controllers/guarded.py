@@ -1,10 +1,10 @@
 """What every pass over a key stands in, whatever the kind.
 
-A reconciler is asked only while every kind that it looks at is served. A server that lacks a kind looks like one
-without such objects, and nothing may be concluded from that: no destination is cleared because an old server has no
-routings, and nothing is dangling because its kind was not installed yet. Such keys come again by themselves, as no
-watch could call them, and their users are told; those that need an object that cannot be read wait for a change. Of
-a kind that only some objects need, the others do not wait. How each pass ended is noted.
+A reconciler is asked only while every kind that it looks at is served and has been listed. A server that lacks a kind
+looks like one without such objects, and nothing may be concluded from that: no destination is cleared because an old
+server has no routings, and nothing is dangling because its kind was not installed yet. Such keys come again by
+themselves, as no watch could call them, and their users are told; those that need an object that cannot be read wait
+for a change. Of a kind that only some objects need, the others do not wait. How each pass ended is noted.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from attrs import define, field
 
 from apinetlet.controllers.bridge import Bridge
-from apinetlet.controllers.missing import is_gone, is_missing
+from apinetlet.controllers.missing import is_gone, is_missing, is_unknown
 from apinetlet.controllers.refusals import failure_of
 from apinetlet.standings import Stand
 from reconcile import (
@@ -95,12 +95,13 @@ class Guarded:
         return result
 
     def _missing_for(self, key: ObjectKey) -> tuple[str, ...]:
-        """The kinds that nobody serves and without which a pass over ``key`` would conclude from nothing.
+        """The kinds of which nothing is known and without which a pass over ``key`` would conclude from nothing.
 
-        A deletion waits only for kinds of the other side that were served before. One that never was has nothing of
-        ours; should it come with something all the same, that has lost its source by then, and is ended for it.
+        A deletion waits only for kinds of the other side that were served before, or are now. One that never was has
+        nothing of ours; should it come with something all the same, that has lost its source by then, and is ended for
+        it.
         """
-        missing = tuple(self._names(is_missing))
+        missing = tuple(self._names(is_unknown))
         if missing != self._missing:
             self._missing = missing
             self._told.clear()

@@ -1,6 +1,7 @@
 """Kinds that a cluster does not serve, by its discovery: an old server, or one on which they are not installed yet.
 
-Such a kind looks like one without objects, and nothing may be concluded from that.
+Such a kind looks like one without objects, and nothing may be concluded from that; nor once it is served, before all
+its objects have been listed.
 """
 
 from typing import Any
@@ -14,9 +15,14 @@ def is_missing(cluster: Cluster, resource: Resource[Any]) -> bool:
     return cluster.informer(resource).state in (State.WAITING_FOR_KIND, State.GONE)
 
 
+def is_unknown(cluster: Cluster, resource: Resource[Any]) -> bool:
+    """Whether nobody can say which objects of a kind there are: it is not served, or not listed since it is."""
+    return not cluster.informer(resource).has_copy
+
+
 def is_gone(cluster: Cluster, resource: Resource[Any]) -> bool:
-    """Whether a cluster has served a kind to us and does not any more."""
-    return cluster.informer(resource).state is State.GONE
+    """Whether there may be objects of ours that a cluster does not show: it has served the kind, or serves it again."""
+    return is_unknown(cluster, resource) and cluster.informer(resource).state is not State.WAITING_FOR_KIND
 
 
 def missing_kinds(*clusters: Cluster) -> str:

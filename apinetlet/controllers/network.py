@@ -59,7 +59,7 @@ class NetworkReconciler:
         target = await self._apply(network)
         network = await bridge.source.patch(network, translate.network_spec(View(network, target, bridge.generation)))
         await self._report(View(network, target, bridge.generation))
-        return waiting
+        return Result(requeue_after=bridge.deletion_poll) if self.peerings.waits(network) else waiting
 
     async def _apply(self, network: networking.Network) -> apinet.Network:
         """The counterpart as the server answered it: the only place where its ID is sure to be the current one."""

@@ -1,7 +1,7 @@
 """What a pass over a Network knows of its peerings, and which changes elsewhere concern them.
 
-What cannot be known now (an object that cannot be read, a kind that nobody serves) takes no peering away: the
-counterpart keeps those that it has.
+What cannot be known now (an object that cannot be read, a kind that nobody serves or that is not listed yet) takes no
+peering away: the counterpart keeps those that it has.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from attrs import frozen
 
 from apinetlet.api import apinet, ipam, networking
 from apinetlet.controllers.bridge import Bridge
-from apinetlet.controllers.missing import is_missing
+from apinetlet.controllers.missing import is_unknown
 from apinetlet.translate import peering as translate
 from reconcile import Change, Index, ObjectKey, Request, Watches
 from reconcile.controller.predicate import Exactly, Rule, exactly
@@ -40,13 +40,19 @@ class Peerings:
             self.bridge.warn(network, "Unreadable", str(error))
             return self._present(network)
 
+    def waits(self, network: networking.Network) -> bool:
+        """Whether it shows Prefixes of which nothing is known. That there are none in the end, no watch would tell."""
+        bridge = self.bridge
+        shows = bridge.generation.has_peerings and any(translate.prefix_names(network))
+        return shows and is_unknown(bridge.source, bridge.kinds.prefix)
+
     def statuses(self, target: apinet.Network) -> tuple[networking.PeeringStatus, ...] | None:
         """What the data plane says; ``None``: nothing that is ours to report."""
         return translate.statuses(target) if self.are_reported and self.bridge.generation.has_peerings else None
 
     def _wanted(self, network: networking.Network) -> list[dict[str, Any]]:
         kinds, source = self.bridge.kinds, self.bridge.source
-        if any(translate.prefix_names(network)) and is_missing(source, kinds.prefix):
+        if self.waits(network):
             return self._present(network)
         targets, prefixes = self.bridge.apinet.store(kinds.apinet_network), source.store(kinds.prefix)
 

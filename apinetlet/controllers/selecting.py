@@ -7,6 +7,7 @@ namespace or all policies; the cost is that of what is found.
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -26,6 +27,7 @@ from apinetlet.translate.refused import Refused
 from reconcile import Index, ObjectKey, ObjectMeta, Resource
 from reconcile.cache.entry import Entry
 from reconcile.cache.store import Store
+from reconcile.kube.objects import BadObject
 from reconcile.kube.selector import LabelSelector
 
 LABELS: Final = "labels"
@@ -154,15 +156,14 @@ class Interest:
         kinds, origins = self.bridge.kinds, self.bridge.origins(INTERFACE)
         found = [(network, nic.metadata) for network in self._networks(nic.spec.network_ref.name)]
         store, origin = self.bridge.source.store(kinds.network_interface), origins.of(nic.metadata)
-        if origin is not None and (source := store.get(origin.key)) is not None:
-            found.append(place_of(source))
-        return found
+        return found if origin is None else [*found, *_place_in(store, origin.key, origin.uid)]
 
     def places_of_balancer(self, balancer: apinet.LoadBalancer) -> list[Place]:
         """Likewise, where its source is the one whose uid is its name."""
         sources = self.bridge.source.store(self.bridge.kinds.load_balancer)
         found = [(network, balancer.metadata) for network in self._networks(balancer.spec.network_ref.name)]
-        return [*found, *map(place_of, sources.by(UID, balancer.metadata.name))]
+        uid = balancer.metadata.name
+        return [*found, *(place for key in sources.keys_by(UID, uid) for place in _place_in(sources, key, uid))]
 
     def _networks(self, counterpart: str) -> list[ObjectKey]:
         return self.bridge.source.store(self.bridge.kinds.network).keys_by(COUNTERPART, counterpart)
@@ -171,6 +172,14 @@ class Interest:
 def place_of(source: Any) -> Place:
     """Where a source object counts that is in a network."""
     return ObjectKey(source.metadata.namespace, source.spec.network_ref.name), source.metadata
+
+
+def _place_in(store: Store[Any], key: ObjectKey, uid: str) -> Iterator[Place]:
+    """That of the source ``uid``; none if another one has its name by now, or nobody can read it and so selects it."""
+    with suppress(BadObject):
+        source = store.get(key)
+        if source is not None and source.metadata.uid == uid:
+            yield place_of(source)
 
 
 def _selects(policy: networking.NetworkPolicy, kind: str, meta: ObjectMeta) -> bool:

@@ -75,6 +75,8 @@ class Follower(Generic[T]):
     moved: Callable[[], None]
     is_synced: bool = attrs.field(init=False, default=False)
     """Whether a whole list has been taken and told."""
+    has_copy: bool = attrs.field(init=False, default=False)
+    """Whether the store holds what such a list said: not if the kind has gone since."""
     heard_at: Seconds = attrs.field(init=False, default=-math.inf)
     """When the server last said anything that shows the copy to be current."""
     refusals: int = attrs.field(init=False, default=0)
@@ -330,6 +332,7 @@ class Follower(Generic[T]):
         version, is_reset = self.reflector.version, self.reflector.is_reset or effect is Effect.EMPTY
         initial = not self.is_synced
         changes = self.store.swap(staging, version, self.namespace, initial=initial, reset=is_reset)
+        self.has_copy = effect is Effect.TAKE  # before anyone is told, who may look at once
         if self.reflector.is_reset and effect is Effect.TAKE:
             logger.warning("the server's history is another one, so all it has is taken as it is:%s", self._facts())
         for number, change in enumerate(changes, 1):

@@ -226,6 +226,14 @@ class Informer(Generic[T]):
         return all(map(self._has_synced, self._followers))
 
     @property
+    def has_copy(self) -> bool:
+        """Whether what is not in the store is not there: a list has said so, and the kind has not gone since.
+
+        A kind that comes (back) has none before its list is whole, however long that takes.
+        """
+        return all(follower.has_copy for follower in self._followers)
+
+    @property
     def state(self) -> State:
         """Of the part that is doing worst."""
         return min((follower.reflector.state for follower in self._followers), key=_FROM_BAD_TO_GOOD.index)

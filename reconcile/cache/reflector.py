@@ -62,6 +62,8 @@ class Reflector:
     _mute: int = attrs.field(init=False, default=0)
     """Watches in a row through which nothing came."""
     _sends_bookmarks: bool = attrs.field(init=False, default=False)
+    _was_listed: bool = attrs.field(init=False, default=False)
+    """Whether the kind went after there was a copy."""
 
     def __attrs_post_init__(self) -> None:
         self.step = self._list("start")
@@ -183,7 +185,8 @@ class Reflector:
             self.step = self._list("kind")
             return Effect.NOTHING
         had_copy, self.version, self._number, self._floor = self.version != "", "", 0, 0
-        self.state = State.GONE if had_copy or self.state is State.GONE else State.WAITING_FOR_KIND
+        self._was_listed = self._was_listed or had_copy
+        self.state = State.GONE if self._was_listed else State.WAITING_FOR_KIND
         self.step = self._pause(AskKind(), now)
         return Effect.EMPTY if had_copy else Effect.NOTHING
 

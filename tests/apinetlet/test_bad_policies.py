@@ -6,10 +6,11 @@ The source cluster of these tests validates nothing, as one of plain definitions
 from typing import Any
 
 from apinetlet.api import IRONCORE, PolicyKinds
+from apinetlet.demo.world import TARGET_NAMESPACE
 from reconcile import ObjectMeta
 from tests.apinetlet.test_bad_objects import about, careless_desk
 from tests.scenarios.desk import HOME
-from tests.scenarios.test_networkpolicy import block, chosen, declared_nic, nic
+from tests.scenarios.test_networkpolicy import NETWORK, block, chosen, declared_nic, let_in, nic, program, targets
 
 FOUND = PolicyKinds.of(IRONCORE)
 assert FOUND is not None
@@ -128,3 +129,25 @@ async def test_an_interface_that_cannot_be_read_is_no_target_and_stops_no_policy
         await at.rest(30)
         targets = at.made_for(POLICIES.rule, guard)["targets"]
         assert targets == [{"ip": "10.0.0.1", "targetRef": {"uid": fine.uid, "name": fine.name}}]
+
+
+async def test_a_source_that_cannot_be_read_hides_nothing_of_what_is_in_the_data_plane() -> None:
+    app = {"labels": {"app": "web"}}
+    async with careless_desk(IRONCORE) as at, at.daemon():
+        network = await at.declare_network()
+        guard = await at.create(POLICIES.source, "guard", spec=peer(chosen("LoadBalancer", app="web")))
+        found = await nic(at, "fine", "10.0.0.1", network, **app["labels"])
+        user = await declared_nic(at, "nic", found)
+        inner = {"type": "Internal", "ipFamilies": ["IPv4"], "ips": [{"value": "10.0.0.7"}], **NETWORK}
+        balancer = await at.create(at.world.kinds.load_balancer, "web", spec=inner)
+        await at.rest()
+        made = ObjectMeta(namespace=TARGET_NAMESPACE, name=balancer.uid)
+        await at.change(at.world.kinds.apinet_load_balancer, made, {"metadata": app})
+        for kind, meta, field in (("networkinterfaces", user, "prefixes"), ("loadbalancers", balancer, "ports")):
+            await at.change(at.world.at_source[kind], meta, {"spec": {field: "all of them"}})
+        await at.rest(5)
+        assert (targets(at, guard), let_in(at, guard)) == (["10.0.0.1"], ["10.0.0.7/32"])
+        await program(at, found, "Pending")
+        await at.change(at.world.kinds.apinet_load_balancer, made, {"metadata": {"labels": {"app": None}}})
+        await at.rest(5)
+        assert (targets(at, guard), let_in(at, guard)) == ([], [])

@@ -12,11 +12,14 @@ from apinetlet.assembly import assemble
 from apinetlet.demo.definitions import crds
 from apinetlet.demo.world import DAEMON, TARGET_NAMESPACE
 from apinetlet.settings import Settings
-from reconcile import Manager, ManagerSettings, ObjectKey, Resource
+from provider import ProviderID
+from reconcile import Client, Manager, ManagerSettings, ObjectKey, Resource
 from reconcile.kube import MergePatch
 from reconcile.kube.kinds import CRD, EVENT, NAMESPACE
+from reconcile.kube.transport import Transport
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.apiserver import Settings as ServerSettings
+from reconcile.testing.faults import FaultPlan, FaultyTransport, Rule, Status
 from tests.scenarios.desk import HOME
 
 REST = 200.0
@@ -48,10 +51,28 @@ async def servers(
         yield source, target, held
 
 
-def daemon_of(generation: Generation, source: ApiServer, target: ApiServer) -> Manager:
-    clients = [one.client(field_manager=generation.field_manager, user_agent=DAEMON) for one in (source, target)]
+def daemon_of(
+    generation: Generation,
+    source: ApiServer,
+    target: ApiServer,
+    *,
+    to_source: Transport | None = None,
+    to_target: Transport | None = None,
+) -> Manager:
+    ways = [to_source or source.transport(user_agent=DAEMON), to_target or target.transport(user_agent=DAEMON)]
+    clients = [Client(one, field_manager=generation.field_manager) for one in ways]
     settings = Settings(api_net_namespace=TARGET_NAMESPACE)
     return assemble(settings, generation, *clients, manager=ManagerSettings(preflight="off"))
+
+
+def without_kind(kind: Resource[Any]) -> FaultPlan:
+    """An aggregated server that is taken away: its objects stay, and nobody sees them."""
+    return FaultPlan((Rule(Status(404), resources=(kind.plural, f"/apis/{kind.group}/{kind.version}")),))
+
+
+def not_listed(kind: Resource[Any]) -> FaultPlan:
+    """It is back, and cannot list yet."""
+    return FaultPlan((Rule(Status(503), resources=(kind.plural,)),))
 
 
 async def declare(source: ApiServer, kind: Resource[Any], name: str, spec: Any, **metadata: Any) -> ObjectKey:
@@ -207,3 +228,118 @@ async def test_only_those_who_need_a_prefix_wait_for_the_kind(generation: Genera
             await anyio.sleep(REST)
             assert (balancers(), interfaces()) == ({"fixed", "asking"}, {"plain", "wide"})
             assert len(told(source)) == 2
+
+
+async def test_before_a_kind_that_is_back_is_listed_nothing_is_concluded_from_its_absence(
+    generation: Generation,
+) -> None:
+    kinds = Kinds.of(generation)
+    routings = kinds.load_balancer_routing
+    async with servers(generation) as (source, target, _):
+        await declare(source, kinds.network, "blue", {})
+        spec = {"type": "Internal", "ipFamilies": ["IPv4"], "ips": [{"value": "10.0.0.1"}]}
+        web = await declare(source, kinds.load_balancer, "web", {**spec, "networkRef": {"name": "blue"}})
+        routing = {"metadata": {"name": "web"}, "destinations": [{"ip": "10.0.0.2"}]}
+        await source.client().create(routings, routing, namespace=HOME)
+        way = FaultyTransport(source.transport(user_agent=DAEMON))
+
+        def destinations() -> list[Any]:
+            [found] = target.objects(kinds.apinet_load_balancer_routing)
+            return [one["ip"] for one in found.destinations]
+
+        async with daemon_of(generation, source, target, to_source=way) as daemon:
+            await anyio.sleep(REST)
+            for name, plan in enumerate((without_kind(routings), not_listed(routings), FaultPlan())):
+                way.plan = plan
+                await anyio.sleep(LONG)
+                assert (routings.name in daemon.probes.report("readyz").results["kinds"]) is (name == 0)
+                label = {"metadata": {"labels": {"a": str(name)}}}
+                await source.client().patch(kinds.load_balancer, web, MergePatch(label))
+                await anyio.sleep(REST)
+                assert destinations() == ["10.0.0.2"]
+            await source.client().delete(routings, web)
+            await anyio.sleep(REST)
+            assert destinations() == []
+
+
+async def peered(source: ApiServer, kinds: Kinds) -> ObjectKey:
+    """A network that shows another one a Prefix; its key."""
+    await declare(source, kinds.network, "green", {})
+    [green] = source.objects(kinds.network)
+    shown = {"name": "part", "prefixRef": {"name": "part"}}
+    claim = {"namespace": HOME, "name": "green", "uid": green.metadata.uid}
+    peering = {"name": "to-green", "networkRef": {"name": "green"}, "prefixes": [shown]}
+    return await declare(source, kinds.network, "blue", {"peerings": [peering], "incomingPeerings": [claim]})
+
+
+def shown(source: ApiServer, target: ApiServer, kinds: Kinds) -> list[str]:
+    """What the counterpart of that network shows."""
+    [uid] = [one.metadata.uid for one in source.objects(kinds.network) if one.metadata.name == "blue"]
+    [there] = [one for one in target.objects(kinds.apinet_network) if one.metadata.name == uid]
+    return [prefix.prefix for peering in there.spec.peerings for prefix in peering.prefixes]
+
+
+async def test_a_peering_stays_while_prefixes_are_not_served_or_not_listed_and_goes_with_its_prefix(
+    generation: Generation,
+) -> None:
+    kinds = Kinds.of(generation)
+    async with servers(generation) as (source, target, _):
+        status = {"status": {"phase": "Allocated"}}
+        part = await declare(source, kinds.prefix, "part", {"ipFamily": "IPv4", "prefix": "10.0.0.0/24"})
+        await source.client().patch(kinds.prefix, part, MergePatch(status), subresource="status")
+        blue = await peered(source, kinds)
+        ids = iter("12")
+        for one in source.objects(kinds.network):  # nobody allocates IDs here
+            head = {"name": one.metadata.uid, "namespace": TARGET_NAMESPACE}
+            body = {"metadata": head, "spec": {"id": next(ids)}}
+            await target.client().create(kinds.apinet_network, body, namespace=TARGET_NAMESPACE)
+        way = FaultyTransport(source.transport(user_agent=DAEMON))
+        async with daemon_of(generation, source, target, to_source=way):
+            await anyio.sleep(REST)
+            for name, plan in enumerate((without_kind(kinds.prefix), not_listed(kinds.prefix))):
+                way.plan = plan
+                await anyio.sleep(LONG)
+                label = {"metadata": {"labels": {"a": str(name)}}}
+                await source.client().patch(kinds.network, blue, MergePatch(label))
+                await anyio.sleep(REST)
+                assert shown(source, target, kinds) == ["10.0.0.0/24"]
+        way.plan = without_kind(kinds.prefix)
+        async with daemon_of(generation, source, target, to_source=way):
+            await anyio.sleep(REST)
+            await source.client().delete(kinds.prefix, part)
+            way.heal()
+            await anyio.sleep(REST)
+            assert shown(source, target, kinds) == []
+
+
+async def test_a_deletion_waits_until_the_kind_of_what_is_to_be_released_is_listed_again(
+    generation: Generation,
+) -> None:
+    kinds = Kinds.of(generation)
+    there, mine = kinds.apinet_network_interface, f"{generation.origins}/networkinterface-uid"
+    async with servers(generation) as (source, target, _):
+        body = {"metadata": {"name": "machine-0"}, "spec": {"networkRef": {"name": "n"}, "ips": ["10.0.0.1"]}}
+        made = (await target.client().create(there, body, namespace=TARGET_NAMESPACE)).metadata
+        parts = {"namespace": TARGET_NAMESPACE, "name": made.name, "node": "node", "uid": made.uid}
+        provider_id = str(ProviderID.network_interface(generation.scheme, **parts))
+        spec = {"networkRef": {"name": "blue"}, "ips": [{"value": "10.0.0.1"}], "providerID": provider_id}
+        nic = await declare(source, kinds.network_interface, "nic", {**spec, "ipFamilies": ["IPv4"]})
+
+        def is_held() -> bool:
+            [found] = target.objects(there)
+            return mine in found.metadata.labels
+
+        way = FaultyTransport(target.transport(user_agent=DAEMON))
+        async with daemon_of(generation, source, target, to_target=way):
+            await anyio.sleep(REST)
+            assert is_held()
+            for plan in (without_kind(there), not_listed(there)):
+                way.plan = plan
+                await anyio.sleep(LONG)
+                if plan == without_kind(there):
+                    await source.client().delete(kinds.network_interface, nic)
+                    await anyio.sleep(REST)
+                assert (len(source.objects(kinds.network_interface)), is_held()) == (1, True)
+            way.heal()
+            await anyio.sleep(REST)
+            assert (source.objects(kinds.network_interface), is_held()) == ([], False)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,6 +111,41 @@ def test_a_rule_lets_in_whom_it_names_and_everybody_only_if_it_names_nobody(
 )
 def test_a_copy_names_nobody_only_where_its_source_does(rule: dict[str, Any], expected: list[Any]) -> None:
     assert translate.network_policy(a_view({"egress": [rule]}))["spec"].get("egress", []) == expected
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"ports": [{"protocol": "TCP", "port": 80, "endPort": 80}]},
+        {"ports": [{"protocol": "UDP", "port": 1, "endPort": 65535}, {"protocol": "SCTP", "port": 65535}]},
+        {"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.0.0.0/8"]}}]},
+        {"from": [{"ipBlock": {"cidr": "2001:db8::/32", "except": ["2001:db8:1::/48", "2001:db8::/128"]}}]},
+        {"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0", "except": ["::1/128"]}}]},
+    ],
+)
+def test_what_is_just_allowed_is_copied_and_resolved_as_it_is(rule: dict[str, Any]) -> None:
+    view = a_view({"ingress": [rule]})
+    assert translate.network_policy(view)["spec"]["ingress"] == [rule]
+    [resolved] = a_rule(view)["ingressRule"]
+    assert resolved["networkPolicyPorts"] == rule.get("ports", EVERY_PORT)
+    assert resolved["ipBlock"] == [one["ipBlock"] for one in rule.get("from", ())] or EVERYBODY
+
+
+def test_every_peer_of_a_rule_counts_whatever_it_is() -> None:
+    known = {"NetworkInterface": "10.0.0.1", "LoadBalancer": "10.0.0.2", "VirtualIP": "10.0.0.3"}
+    peers = [{"ipBlock": {"cidr": "192.0.2.0/24"}}, *map(chosen, known)]
+    view = evolve(a_view({"ingress": [{"from": peers}]}), find=lambda kind, selector: (known[kind],))
+    [resolved] = a_rule(view)["ingressRule"]
+    assert [one["prefix"] for one in resolved["ips"]] == [f"{one}/32" for one in known.values()]
+    assert resolved["ipBlock"] == [{"cidr": "192.0.2.0/24"}]
+    [copied] = translate.network_policy(view)["spec"]["ingress"]
+    assert copied["from"] == [*peers[:3], {"ipBlock": {"cidr": "10.0.0.3/32"}}]
+
+
+def test_interfaces_of_one_address_are_targets_each_in_one_order() -> None:
+    reached = [Reachable(f"nic-{uid}", uid, ("10.0.0.1", "10.0.0.1")) for uid in ("b", "a", "c")]
+    found = [one["targetRef"] for one in a_rule(a_view({}), *reached)["targets"]]
+    assert found == [{"uid": uid, "name": f"nic-{uid}"} for uid in ("a", "b", "c")]
 
 
 def test_a_copy_of_an_empty_selector_has_an_empty_selector() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from apinetlet.api import IRONCORE, Kinds, apinet, ipam, networking
+from apinetlet.api.networking import NetworkState
 from apinetlet.translate import peering as translate
+from apinetlet.translate.network import network_status
 
 KINDS = Kinds.of(IRONCORE)
 PREFIXES = {
@@ -125,3 +127,16 @@ def test_reports_of_all_partitions_make_one_state_in_the_order_of_the_peerings(
     target = KINDS.apinet_network.codec.structure(document)
     assert [translate.document(one) for one in translate.statuses(target)] == expected
     assert translate.present(target) == peerings
+
+
+def test_the_states_of_a_network_and_of_its_peerings_are_one_patch_and_what_nobody_reports_is_removed() -> None:
+    head = {"namespace": "home", "name": "blue", "uid": "u-blue"}
+    status = {"state": "Pending", "peerings": [{"name": "to-green", "state": "Pending"}]}
+    source = KINDS.network.codec.structure({"metadata": head, "status": status})
+    ready = networking.PeeringStatus("to-green", "Ready")
+    for reported, said in (((ready,), [{"name": "to-green", "state": "Ready"}]), ((), None)):
+        patch = network_status(source, NetworkState.AVAILABLE, reported)
+        assert patch is not None
+        assert patch.value == {"status": {"state": "Available", "peerings": said}}
+    assert network_status(source, NetworkState.PENDING, source.status.peerings) is None
+    assert network_status(source, NetworkState.PENDING) is None  # not ours to say

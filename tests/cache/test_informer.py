@@ -394,6 +394,32 @@ async def test_a_kind_that_comes_later_and_goes_again_is_followed_through_all_of
 
 
 @pytest.mark.pain(26)
+async def test_of_a_kind_that_comes_or_is_back_there_is_no_copy_before_its_list_is_whole() -> None:
+    server = FakeServer(kind=False)
+    informer = an_informer(server)
+    seen: list[bool] = []
+    informer.add_handler(lambda change: seen.append(informer.has_copy))
+    async with running(informer):
+        for _ in range(2):
+            assert informer.has_copy is False
+            server.has_kind = True
+            server.put("a")
+            for verb in ("watch", "list"):
+                server.next(verb, *[status(503)] * 20)
+            await asyncio.sleep(60)
+            assert (informer.state, informer.has_copy) == (State.UNREACHABLE, False)
+            server.script.clear()
+            await asyncio.sleep(60)
+            assert (informer.state, informer.has_copy) == (State.LIVE, True)
+            server.has_kind = False
+            server.objects.clear()
+            server.streams[-1].end()
+            await asyncio.sleep(40)
+            assert informer.state is State.GONE
+    assert seen == [True, False] * 2
+
+
+@pytest.mark.pain(26)
 async def test_nobody_waits_for_an_optional_kind() -> None:
     server = FakeServer(kind=False)
     informer = an_informer(server, optional=True)

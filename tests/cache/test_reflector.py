@@ -270,6 +270,14 @@ def test_only_discovery_can_say_that_a_kind_is_gone_and_then_its_objects_are() -
     after_pause(reflector)
     assert reflector.kind_is(False, 1.0) is Effect.NOTHING
     assert reflector.state is State.GONE
+    for _ in range(2):  # it comes, and goes before it is listed
+        after_pause(reflector)
+        reflector.kind_is(True, 1.0)
+        assert next_of(reflector) == (List("", "", 500), State.SYNCING)
+        reflector.failed(an_error(404), 1.0)
+        after_pause(reflector)
+        assert reflector.kind_is(False, 1.0) is Effect.NOTHING
+        assert reflector.state is State.GONE
     after_pause(reflector)
     reflector.kind_is(True, 1.0)
     assert next_of(reflector) == (List("", "", 500), State.SYNCING)

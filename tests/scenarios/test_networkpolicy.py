@@ -394,6 +394,72 @@ async def test_one_interface_concerns_every_policy_that_selects_it_also_by_an_em
         assert [targets(at, one) for one in (others, red)] == [[], []]
 
 
+async def test_an_interface_counts_for_its_new_source_once_that_has_it_also_where_nobody_knows_its_network(
+    at: Desk,
+) -> None:
+    lost = ObjectMeta(namespace=TARGET_NAMESPACE, name="lost", uid="no-such-network")
+    found = await nic(at, "machine-0", "192.168.178.1", lost)
+    async with at.daemon():
+        await at.declare_network()
+        user = await declared_nic(at, "nic", found, app="target")
+        meta = await policy(at, policyTypes=["Ingress"])
+        await at.rest(5)
+        assert targets(at, meta) == ["192.168.178.1"]
+    await at.delete_by_force(at.world.kinds.network_interface, user)
+    await declared_nic(at, "nic", found, app="target")  # as a backup brings it back: of another uid
+    async with at.daemon():
+        await at.rest()
+        assert targets(at, meta) == ["192.168.178.1"]
+
+
+async def test_nobody_of_another_network_or_namespace_counts_though_labels_and_names_are_the_same(at: Desk) -> None:
+    web = {"labels": {"app": "web"}}
+    inner = {"type": "Internal", "ipFamilies": ["IPv4"]}
+
+    async def everybody(name: str, network: ObjectMeta, place: int, *, namespace: str = HOME) -> None:
+        """An interface that has labels itself, one whose user has labels, a balancer of each kind, and a virtual IP."""
+        kinds = at.world.kinds
+        await nic(at, f"{name}-own", f"10.{place}.0.1", network, app="web")
+        bare = await nic(at, f"{name}-bare", f"10.{place}.0.2", network)
+        common = {"networkRef": {"name": network.name}}
+        spec = {**common, "ips": [{"value": "10.9.9.9"}], "providerID": _provider_id(bare)}
+        await at.create(kinds.network_interface, name, namespace=namespace, metadata=web, spec=spec)
+        given = [{"value": f"10.{place}.0.3"}]
+        await at.create(
+            kinds.load_balancer, name, namespace=namespace, metadata=web, spec={**inner, **common, "ips": given}
+        )
+        theirs = {
+            "type": "Internal",
+            "networkRef": {"name": network.uid},
+            "selector": {"matchLabels": web["labels"]},
+            "template": {"metadata": web},
+            "ips": [{"name": "a", "ipFamily": "IPv4", "ip": f"10.{place}.0.4"}],
+        }
+        await at.create(kinds.apinet_load_balancer, name, metadata=web, spec=theirs)
+
+    async with at.daemon():
+        blue = await at.declare_network()
+        red = await at.declare_network("red")
+        away = await at.create(at.world.kinds.network, "blue", namespace="kube-public", spec={})
+        chooses = [chosen(kind, app="web") for kind in ("NetworkInterface", "LoadBalancer", "VirtualIP")]
+        rules: dict[str, Any] = {
+            "ingress": [{"from": chooses}],
+            "networkInterfaceSelector": {"matchLabels": web["labels"]},
+        }
+        meta = await policy(at, **rules)
+        await everybody("here", blue, 1)
+        await everybody("red", red, 2)
+        await everybody("away", away, 3, namespace="kube-public")
+        public = {"type": "Public", "ipFamily": "IPv4"}
+        mine = await vip(at, "public", app="web")
+        await at.create(at.world.kinds.virtual_ip, "public", namespace="kube-public", metadata=web, spec=public)
+        await at.rest()
+        address = at.live(at.world.kinds.virtual_ip, mine)["status"]["ip"]
+        ours = [f"10.1.0.{number}" for number in (1, 2, 3, 4)]
+        assert targets(at, meta) == ours[:2]
+        assert set(let_in(at, meta)) == {f"{one}/32" for one in (*ours, address)}
+
+
 async def test_load_balancers_are_let_in_by_their_own_labels_and_those_of_their_sources(at: Desk) -> None:
     async with at.daemon():
         network = await at.declare_network()
@@ -410,8 +476,14 @@ async def test_load_balancers_are_let_in_by_their_own_labels_and_those_of_their_
         await at.change(at.world.kinds.load_balancer, user, {"spec": {"ips": [{"value": "10.0.0.9"}]}})
         await at.rest(5)
         assert let_in(at, meta) == ["10.0.0.8/32", "10.0.0.9/32"]
-        await at.delete(at.world.kinds.apinet_load_balancer, made)
         await at.change(at.world.kinds.load_balancer, user, {"metadata": {"labels": {"app": "db"}}})
+        await at.rest(5)
+        assert let_in(at, meta) == ["10.0.0.8/32"]
+        for labels, expected in (({"app": "db"}, []), ({"app": "web"}, ["10.0.0.8/32"])):
+            await at.change(at.world.kinds.apinet_load_balancer, made, {"metadata": {"labels": labels}})
+            await at.rest(5)
+            assert let_in(at, meta) == expected
+        await at.delete(at.world.kinds.apinet_load_balancer, made)
         await at.rest(5)
         assert let_in(at, meta) == []
 
@@ -476,6 +548,40 @@ async def test_what_others_write_into_counterparts_is_put_right_and_theirs_stays
         assert [{**one, "metadata": None} for one in (copy(at, meta), rule(at, meta))] == before
         for document in (copy(at, meta), rule(at, meta)):
             assert document["metadata"]["labels"]["example.org/theirs"] == "kept"
+
+
+async def test_what_others_add_where_a_policy_says_nothing_is_taken_away_each_by_itself(at: Desk) -> None:
+    everybody = [{"ipBlock": [{"cidr": "0.0.0.0/0"}], "networkPolicyPorts": [{"protocol": "TCP"}]}]
+    async with at.daemon():
+        await at.declare_network()
+        meta = await policy(at, policyTypes=["Egress", "Ingress"])
+        await at.rest()
+        before = [{**one, "metadata": None} for one in (copy(at, meta), rule(at, meta))]
+        there = ObjectMeta(namespace=TARGET_NAMESPACE, name=meta.uid)
+        for kind, patch in (
+            (POLICIES.target, {"spec": {"ingress": [{"from": [block("10.0.0.0/8")]}]}}),
+            (POLICIES.target, {"spec": {"egress": [{"to": [block("10.0.0.0/8")]}]}}),
+            (POLICIES.target, {"spec": {"networkInterfaceSelector": {}}}),
+            (POLICIES.rule, {"targets": [{"ip": "10.0.0.1"}]}),
+            (POLICIES.rule, {"ingressRule": everybody}),
+            (POLICIES.rule, {"egressRule": everybody}),
+        ):
+            await at.change(kind, there, patch)
+            await at.rest(5)
+            assert [{**one, "metadata": None} for one in (copy(at, meta), rule(at, meta))] == before
+
+
+async def test_the_counterparts_of_a_policy_that_was_deleted_and_made_anew_go(at: Desk) -> None:
+    async with at.daemon():
+        _, meta = await told_of_two(at)
+        await at.rest()
+    await at.delete_by_force(POLICIES.source, meta)
+    again = await policy(at, **BOTH_WAYS)
+    async with at.daemon():
+        await at.rest()
+    assert again.uid != meta.uid
+    for kind in (POLICIES.target, POLICIES.rule):
+        assert [one["metadata"]["name"] for one in at.all(kind)] == [again.uid]
 
 
 async def test_a_pass_over_a_mapped_policy_writes_nothing_nor_does_a_restart(at: Desk) -> None:

@@ -3,12 +3,16 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 
-from apinetlet.api import IRONCORE, ONMETAL
+from apinetlet.api import IRONCORE, ONMETAL, Kinds
 from apinetlet.demo.world import TARGET_NAMESPACE
-from reconcile import ObjectMeta
+from reconcile import ObjectKey, ObjectMeta
+from reconcile.kube import MergePatch
 from reconcile.kube.errors import Invalid
+from tests.apinetlet.test_bad_objects import careless_desk
+from tests.apinetlet.test_missing_kinds import REST, daemon_of, declare, servers
 from tests.scenarios.desk import HOME, Desk, desk
 
 AWAY = "kube-public"
@@ -56,8 +60,8 @@ async def pair(
     return first, second
 
 
-async def prefix(at: Desk, name: str, value: str, phase: str = "Allocated") -> ObjectMeta:
-    made = await at.create(at.world.kinds.prefix, name, spec={"prefix": value})
+async def prefix(at: Desk, name: str, value: str, phase: str = "Allocated", *, namespace: str = HOME) -> ObjectMeta:
+    made = await at.create(at.world.kinds.prefix, name, namespace=namespace, spec={"prefix": value})
     if phase:
         await at.change(at.world.kinds.prefix, made, {"status": {"phase": phase}}, subresource="status")
     return made
@@ -322,6 +326,71 @@ async def test_a_pass_over_a_peered_network_writes_nothing(at: Desk) -> None:
         assert at.everything() == before
 
 
+async def test_a_prefix_is_one_of_the_namespace_of_the_network_that_shows_it(at: Desk) -> None:
+    async with at.daemon():
+        first, second = await pair(at, one=(ONE,), two=(ONE,))
+        await at.rest()
+        assert (peered(at, first), peered(at, second)) == ([], [])
+        away = await prefix(at, "prefix-1", "10.9.0.0/24", namespace=AWAY)
+        await at.rest(5)
+        assert peered(at, first) == []
+        [found] = peered(at, second)
+        assert found["prefixes"] == [{"name": "prefix-1", "prefix": "10.9.0.0/24"}]
+        await prefix(at, "prefix-1", "10.0.0.0/24")
+        await at.delete(at.world.kinds.prefix, away)
+        await at.rest(5)
+        assert [one["prefixes"] for one in peered(at, first)] == [[SHOWN_ONE]]
+        assert peered(at, second) == []
+
+
+async def test_a_peer_whose_counterpart_has_no_id_yet_is_peered_once_it_has_one() -> None:
+    kinds = Kinds.of(IRONCORE)
+    async with servers(IRONCORE) as (source, target, _):  # nobody allocates IDs here
+        await declare(source, kinds.network, "late", {})
+        [late] = [one.metadata for one in source.objects(kinds.network)]
+        spec = {"peerings": [peering("to-late", "late")], "incomingPeerings": [claim(late)]}
+        await declare(source, kinds.network, "blue", spec)
+        async with daemon_of(IRONCORE, source, target):
+            await anyio.sleep(REST)
+            assert [one.spec.peerings for one in target.objects(kinds.apinet_network)] == [(), ()]
+            key, given = ObjectKey(TARGET_NAMESPACE, late.uid), MergePatch({"spec": {"id": "7"}})
+            await target.client().patch(kinds.apinet_network, key, given)
+            await anyio.sleep(REST)
+            [found] = [one for each in target.objects(kinds.apinet_network) for one in each.spec.peerings]
+            assert (found.name, found.id) == ("to-late", "7")
+
+
+async def test_a_prefix_that_cannot_be_read_is_told_and_takes_no_peering_away() -> None:
+    async with careless_desk(IRONCORE) as at, at.daemon():
+        part = await prefix(at, "prefix-1", "10.0.0.0/24")
+        first, _ = await pair(at, one=(ONE,))
+        await at.rest()
+        before = peered(at, first)
+        assert before[0]["prefixes"] == [SHOWN_ONE]
+        await at.change(at.world.at_source["prefixes"], part, {"spec": {"prefix": ["10.0.0.0/24"]}})
+        await at.rest(5)
+        assert peered(at, first) == before
+        assert "spec.prefix" in at.told("Unreadable")[0]
+        await at.change(at.world.at_source["prefixes"], part, {"spec": {"prefix": "10.7.0.0/24"}})
+        await at.rest(5)
+        assert peered(at, first) == [{**before[0], "prefixes": [{"name": "prefix-1", "prefix": "10.7.0.0/24"}]}]
+
+
+async def test_states_that_were_reported_stay_when_that_is_disabled_and_follow_again_when_it_is_not(at: Desk) -> None:
+    async with at.daemon():
+        first, second = await pair(at)
+        await at.rest()
+        await says(at, first, partition1=[report(at, second, "Pending")])
+        await at.rest(5)
+    async with at.daemon(disable_network_peering=True):
+        await says(at, first, partition1=[report(at, second)])
+        await at.rest()
+        assert reported(at, first) == [{"name": "peering-1", "state": "Pending"}]
+    async with at.daemon():
+        await at.rest()
+        assert reported(at, first) == [{"name": "peering-1", "state": "Ready"}]
+
+
 async def test_the_first_generation_knows_no_peerings_of_counterparts() -> None:
     async with desk(ONMETAL) as at, at.daemon():
         first = await network(at, "network-1", peering("peering-1", "network-2"))
@@ -331,6 +400,10 @@ async def test_the_first_generation_knows_no_peerings_of_counterparts() -> None:
         await at.rest()
         assert "peerings" not in at.made_for(at.world.kinds.apinet_network, first)["spec"]
         assert state(at, first) == "Available"
+        theirs = {"status": {"state": "Pending", "peerings": [{"name": "peering-1"}]}}
+        await at.change(at.world.kinds.network, first, theirs, subresource="status")
+        await at.rest(5)
+        assert (state(at, first), reported(at, first)) == ("Available", [{"name": "peering-1"}])
 
 
 async def test_two_prefixes_of_a_network_cannot_have_one_name_nor_both_be_literal(at: Desk) -> None:

@@ -9,7 +9,8 @@ from apinetlet.api import IRONCORE, Generation
 from apinetlet.api.networking import NetworkState
 from apinetlet.origin import Origins
 from reconcile.kube import MergePatch, ObjectKey, ObjectMeta, Resource
-from reconcile.testing.faults import FaultPlan, Refused, Rule
+from reconcile.manager import PartEnded
+from reconcile.testing.faults import FaultPlan, Refused, Rule, Status
 from tests.scenarios.daemon import Lab, lab
 from tests.scenarios.go_daemon import LAYOUTS, GoDaemon, origin
 from tests.scenarios.people import HOME, Both
@@ -158,3 +159,32 @@ class TestMigration:
             await world.rest()
             assert daemon.probes.report("readyz").is_well
         assert what_matters(both) == before
+
+    @pytest.mark.parametrize(("fault", "is_moved"), [(Status(409), True), (Status(503), True), (Status(404), False)])
+    async def test_what_loses_a_race_is_moved_the_next_time_and_what_is_gone_stops_nobody(
+        self, world: Lab, fault: Status, is_moved: bool
+    ) -> None:
+        both = Both.of(world)
+        source = ObjectMeta(namespace=HOME, name="nobody", uid="no-such-uid")
+        head = origin(world.generation, "NetworkInterface", source, former=True)
+        found = await both.create_interface(**head)
+        await both.create_interface("machine-1", **head)
+        rule = Rule(fault, verbs=("patch",), resources=("networkinterfaces",), times=1)
+        world.to_apinet.plan = FaultPlan((rule,))
+        async with world.daemon() as daemon:
+            await world.rest()
+            assert daemon.probes.report("readyz").is_well
+        version = both.interface().metadata.resource_version
+        assert (version != found.metadata.resource_version) is is_moved
+        assert both.interface("machine-1").metadata.labels == {}
+
+    async def test_a_server_that_refuses_it_ends_the_start_and_nothing_is_reconciled(self, world: Lab) -> None:
+        both = Both.of(world)
+        source = ObjectMeta(namespace=HOME, name="nobody", uid="no-such-uid")
+        await both.create_interface(**origin(world.generation, "NetworkInterface", source, former=True))
+        left = await world.dangling()
+        world.to_apinet.plan = FaultPlan((Rule(Status(403), verbs=("patch",), resources=("networkinterfaces",)),))
+        with pytest.raises(PartEnded, match="403"):
+            async with world.daemon():
+                await world.rest()
+        assert [one.metadata for one in world.world.counterparts] == [left.metadata]

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from apinetlet import assembly
+from apinetlet.api import IRONCORE
 from apinetlet.demo.world import TARGET_NAMESPACE
 from reconcile import ObjectMeta
-from tests.scenarios.desk import Desk
-from tests.scenarios.go_daemon import LAYOUTS, GoDaemon
+from tests.scenarios.desk import HOME, Desk
+from tests.scenarios.go_daemon import LAYOUTS, GoDaemon, origin
 
 SCALED = ["ipx4k2", "a81mz0"]
 """The entries of a gateway, named by the autoscaler."""
@@ -106,8 +108,8 @@ async def test_pairs_that_the_go_daemon_left_are_taken_over_as_they_are(desk: De
             meta = ObjectMeta(**{part: source["metadata"][part] for part in ("namespace", "name", "uid")})
             for target in targets:
                 head = desk.made_for(target, meta)["metadata"]
-                origin = {where: head[where] for where in ("labels", "annotations") if where in head}
-                assert origin == desk.origin(kind.kind, meta)
+                found = {where: head[where] for where in ("labels", "annotations") if where in head}
+                assert found == desk.origin(kind.kind, meta)
     objects = sum(len(desk.all(kind)) for kind in desk.world.at_apinet.values() if kind.plural not in ALLOCATED)
     assert desk.world.writes - unwritten <= objects * (2 if former else 1), "once an object, and once more to move it"
     assert not desk.told()
@@ -146,4 +148,34 @@ async def test_pairs_that_were_taken_over_are_deleted_as_any_other(desk: Desk, f
         await desk.rest()
     for kind in (kinds.load_balancer, kinds.nat_gateway, kinds.network):
         assert desk.all(kind) == []
+    assert [kind.name for kind in desk.world.at_apinet.values() if desk.all(kind)] == []
+
+
+def lone_parts(origins: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """An object of every kind that is made in the api-net cluster, as far as it has to say something."""
+    named, selector = {"networkRef": {"name": "n"}}, {"matchLabels": origins["LoadBalancer"]["labels"]}
+    template = {"metadata": origins["LoadBalancer"]}
+    return {
+        "networks": {"spec": {}},
+        "loadbalancers": {"spec": {"type": "Internal", **named, "selector": selector, "template": template}},
+        "loadbalancerroutings": {},
+        "natgateways": {"spec": {"ipFamily": "IPv4", **named, "portsPerNetworkInterface": 64}},
+        "natgatewayautoscalers": {"spec": {"natGatewayRef": {"name": "n"}, "minPublicIPs": 1, "maxPublicIPs": 2}},
+        "ips": {"spec": {"type": "Public", "ipFamily": "IPv4"}},
+        "networkpolicies": {"spec": {**named, "networkInterfaceSelector": {}, "policyTypes": ["Ingress"]}},
+        "networkpolicyrules": {"networkRef": {"name": "n", "uid": "u"}},
+    }
+
+
+@pytest.mark.parametrize("generation", [IRONCORE], ids=["ironcore"])
+async def test_of_every_kind_what_lost_its_source_is_cleaned_up_from_the_former_layout_also_alone(desk: Desk) -> None:
+    nobody = ObjectMeta(namespace=HOME, name="nobody", uid="no-such-uid")
+    made = {resource.plural: (resource, kind) for resource, kind in assembly.targets(desk.world.kinds).items()}
+    origins = {kind: origin(IRONCORE, kind, nobody, former=True) for _, kind in made.values()}
+    parts = lone_parts(origins)
+    assert parts.keys() == made.keys()
+    for plural, (resource, kind) in made.items():
+        await desk.create(resource, "left-over", metadata=origins[kind], **parts[plural])
+    async with desk.daemon():
+        await desk.rest()
     assert [kind.name for kind in desk.world.at_apinet.values() if desk.all(kind)] == []
