@@ -120,10 +120,21 @@ def value(flag: Flag, text: str, *, where: str) -> Any:
     Raises:
         FlagError: it means nothing.
     """
+    if not is_text(text):  # could be in no output
+        raise FlagError(f"invalid value {text!r} for {where}: must be UTF-8")
     try:
         return flag.read(text)
     except ValueError as error:
         raise FlagError(f"invalid value {text!r} for {where}: {error}") from error
+
+
+def is_text(word: str) -> bool:
+    """Whether a word of a command line is UTF-8. Python keeps the bytes of another one as they are."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def guess(name: str, known: Iterable[str]) -> str:

@@ -153,16 +153,9 @@ def watch(flags: Flags, draw: Callable[[Answer], bool]) -> None:
 
 def draw(found: Answer, form: str) -> bool:
     """Put one look onto stdout. Whether somebody reads it."""
-    is_terminal = sys.stdout.isatty() and form != "json"
-    try:
-        sys.stdout.write(CLEAR if is_terminal else "")
-        sys.stdout.writelines(shell.printed(found, form))
-        sys.stdout.write("" if is_terminal or form == "json" else "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        shell.silence()
-        return False
-    return True
+    is_terminal = sys.stdout is not None and sys.stdout.isatty() and form != "json"
+    before, after = CLEAR if is_terminal else "", "" if is_terminal or form == "json" else "\n"
+    return shell.write([before, *shell.printed(found, form), after])
 
 
 TOOL = Tool("top", USAGE, Flags, work)
