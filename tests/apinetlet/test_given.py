@@ -86,6 +86,20 @@ def test_the_file_may_be_named_by_the_environment_and_holds_plain_yaml(tmp_path:
     assert (found, rest) == (expected, ["left"])
 
 
+@pytest.mark.parametrize("text", ["yes", "010", "1_0", "2020-13-45", "2020-01-02", "1e3", "0x10", ".5", "<<"])
+def test_text_in_a_file_means_what_it_means_on_the_command_line(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"watch-filter: {text}\n")
+    assert given.read([f"--config={file}"], Some, {})[0].watch_filter == text
+
+
+@pytest.mark.parametrize(("text", "says"), [("yes", True), ("On", True), ("True", True), ("no", False), ("off", False)])
+def test_a_boolean_in_a_file_may_be_spelled_as_yaml_spells_it(text: str, says: bool, tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"leader-elect: {text}\n")
+    assert given.read([f"--config={file}"], Some, {})[0].leader_elect is says
+
+
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("# nothing\n")
@@ -104,6 +118,8 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
         ("leader-elect:", "flag leader-elect in {} takes one value: true or false"),
         ("- workers", "must hold one flag a line"),
         ("workers: {", "is not YAML ({})"),
+        ("watch-filter: !!int many", "is not YAML ({})"),
+        ("workers: 4\nworkers: 8", "is not YAML ({}): workers stands there twice, again in line 2"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_told_with_its_place(content: str, says: str, tmp_path: Path) -> None:
