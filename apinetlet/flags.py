@@ -71,9 +71,9 @@ def _flag(name: str, default: Any, *, meaning: str, group: str, takes: str, choi
 
 
 def _read_choice(choices: Sequence[str], value: str) -> str:
-    if value not in choices:
+    if value.lower() not in choices:  # the Go daemon takes capitals, too
         raise ValueError(f"must be one of {', '.join(choices)}")
-    return value
+    return value.lower()
 
 
 def parse(words: Sequence[str], settings: type[T]) -> tuple[T, Sequence[str]]:

@@ -131,7 +131,7 @@ class Settings:
     zap_time_encoding: str = setting(
         "epoch",
         "how times are written",
-        choices=("epoch", "millis", "nano", "iso8601", "rfc3339", "rfc3339nano"),
+        choices=("epoch", "millis", "nano", "nanos", "iso8601", "rfc3339", "rfc3339nano"),
         group=_LOGGING,
     )
 

@@ -38,6 +38,11 @@ def test_the_command_line_of_the_go_deployment_is_taken_as_it_is() -> None:
     assert settings.api_net_namespace == "apinet"
 
 
+def test_the_words_of_zap_may_be_in_capitals_as_in_the_go_daemon() -> None:
+    settings, _ = flags.parse(["--zap-encoder=JSON", "--zap-time-encoding=ISO8601"], Settings)
+    assert (settings.zap_encoder, settings.zap_time_encoding) == ("json", "iso8601")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
