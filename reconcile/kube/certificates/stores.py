@@ -55,7 +55,7 @@ class FileStore:
 
     async def read(self) -> bytes | None:
         try:
-            return await anyio.to_thread.run_sync(self.path.read_bytes)
+            return await anyio.to_thread.run_sync(self._read)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -67,6 +67,10 @@ class FileStore:
     async def write(self, text: bytes) -> None:
         await anyio.to_thread.run_sync(self._attempt, text)
 
+    def _read(self) -> bytes:
+        _see_that_it_is_a_file(self.path)
+        return self.path.read_bytes()
+
     def _attempt(self, text: bytes | None) -> None:
         try:
             self._replace(text)
@@ -76,8 +80,7 @@ class FileStore:
     def _replace(self, text: bytes | None) -> None:
         """Write beside it, then take its place; without a text only see whether the first is possible."""
         place = Path(os.path.realpath(self.path))
-        if place.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
+        _see_that_it_is_a_file(place)
         if text is None:
             self._sweep(place)
         number, beside = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".new", dir=place.parent)  # mode 0600
@@ -107,6 +110,14 @@ class FileStore:
     def _error(self, what: str, error: OSError) -> LoginError:
         problem = f"the kubeconfig store cannot be {what}: {error.strerror or error}"
         return LoginError(problem, where=str(self.path), remedy="correct the path, or the rights of its folder")
+
+
+def _see_that_it_is_a_file(place: Path) -> None:
+    """Nobody could read a pipe twice, and a device must not be replaced. Nothing at all is as good as a file."""
+    if place.is_dir():
+        raise IsADirectoryError(0, "it is a folder")
+    if place.exists() and not place.is_file():
+        raise OSError(0, "it is no file")
 
 
 @frozen
