@@ -47,6 +47,12 @@ def variable(flag: Flag) -> str:
     return PREFIX + flag.name.upper().replace("-", "_")
 
 
+def _unquoted(error: Exception) -> str:
+    """What is wrong and where, without the line itself: the file may be another one, and secret."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"{problem or 'a value is none'}{f', line {mark.line + 1}' if mark else ''}"
+
+
 def _field(flag: Flag) -> str:
     return flag.name.replace("-", "_")
 
@@ -58,7 +64,9 @@ def _filed(file: str, known: Mapping[str, Flag]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise FlagError(f"the file of --{FILE} cannot be read: {error}") from error
     except (yaml.YAMLError, ValueError) as error:  # a number that is none, where the file says that it is one
-        raise FlagError(f"the file of --{FILE} is not YAML ({file}): {' '.join(str(error).split())}") from error
+        raise FlagError(
+            f"the file of --{FILE} is not YAML ({file}): {_unquoted(error)}"
+        ) from None  # it quotes the file
     if content is None:
         return {}
     if not isinstance(content, dict):

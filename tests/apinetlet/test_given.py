@@ -131,6 +131,15 @@ def test_what_is_wrong_in_a_file_is_told_with_its_place(content: str, says: str,
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_is_no_yaml_is_not_quoted(tmp_path: Path) -> None:
+    """It may be a kubeconfig that was named by mistake."""
+    file = tmp_path / "kubeconfig"
+    file.write_text("users: [{name: a, user: {token: secret\n  x: : secret}}]")
+    with pytest.raises(FlagError, match=r"is not YAML \(.*kubeconfig\): expected .*, line 2$") as caught:
+        given.read([f"--config={file}"], Some, {})
+    assert "secret" not in str(caught.value)
+
+
 def test_a_file_that_is_not_there_and_a_variable_that_cannot_be_read_are_named() -> None:
     with pytest.raises(FlagError, match=r"file of --config cannot be read: .*no-such-file"):
         given.read(["--config=/no-such-file"], Some, {})
