@@ -63,6 +63,8 @@ def _filed(file: str, known: Mapping[str, Flag]) -> dict[str, Any]:
         content = yaml.load(Path(file).read_text(encoding="utf-8"), TextLoader)  # noqa: S506 (a safe one)
     except (OSError, UnicodeDecodeError) as error:
         raise FlagError(f"the file of --{FILE} cannot be read: {error}") from error
+    except RecursionError:
+        raise FlagError(f"the file of --{FILE} is not YAML ({file}): it is nested too deep") from None
     except (yaml.YAMLError, ValueError) as error:  # a number that is none, where the file says that it is one
         raise FlagError(
             f"the file of --{FILE} is not YAML ({file}): {_unquoted(error)}"

@@ -45,7 +45,7 @@ def load(file: Path) -> Tunnel | None:
     except RepeatedKey as error:
         problem = f"the egress selector is wrong: {error.problem}"
         raise LoginError(problem, where=where, remedy="correct the file") from None
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise LoginError("the egress selector is not YAML", where=where, remedy="correct the file") from None
     tunnel = read(document, where)
     if tunnel is not None and find_spec("httptools") is None:
