@@ -6,6 +6,7 @@ keys: no error and no log has any of them, and a file is never readable by other
 
 import base64
 import binascii
+import logging
 import os
 import tempfile
 from contextlib import suppress
@@ -22,6 +23,8 @@ from reconcile.kube.client import Client
 from reconcile.kube.errors import BadAnswer, KubeError, NotFound
 from reconcile.kube.kubeconfig import LoginError
 from reconcile.kube.objects import ObjectKey
+
+log = logging.getLogger(__name__)
 
 SECRET_KEY: Final = "kubeconfig"  # noqa: S105 (the name of a key, not a key)
 
@@ -69,7 +72,11 @@ class FileStore:
 
     def _read(self) -> bytes:
         _see_that_it_is_a_file(self.path)
-        return self.path.read_bytes()
+        with self.path.open("rb") as file:
+            text, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o777
+        if text and mode & 0o004:  # put there by somebody else: what we write is for nobody but us
+            log.warning("everybody may read a private key, so chmod 600 it: file=%s mode=%s", self.path, f"{mode:o}")
+        return text
 
     def _attempt(self, text: bytes | None) -> None:
         try:
