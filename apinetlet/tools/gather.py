@@ -167,15 +167,16 @@ def _lifetimes(client: Client) -> tuple[Lifetime, ...]:
     if access is None or not access.server.startswith("https:"):
         return ()
     material = tls.read(access)
-    texts = {LOGIN: material.certificate, "the authority": material.ca, "the server": _shown(access)}
+    shown = _shown(access) if getattr(client.transport, "is_direct", True) else None
+    texts = {LOGIN: material.certificate, "the authority": material.ca, "the server": shown}
     found = {what: tls.ends_at(text) for what, text in texts.items() if text}
     return tuple(Lifetime(what, ends) for what, ends in found.items() if ends is not None)
 
 
 def _shown(access: ClusterAccess) -> bytes | None:
-    """The certificate that a server shows; None behind a proxy."""
+    """The certificate that a server shows."""
     parts = urlsplit(access.server)
-    if access.proxy_url or not parts.hostname:
+    if not parts.hostname:
         return None
     try:
         return ssl.get_server_certificate((parts.hostname, parts.port or 443), timeout=10).encode()
