@@ -14,7 +14,7 @@ from typing import TypeAlias
 from attrs import define, evolve, field, frozen
 
 from apinetlet.api import Generation
-from apinetlet.modes import Mode, Side, store_manager, subject
+from apinetlet.modes import Mode, Side, shared, store_manager, subject
 from apinetlet.pod import pod_namespace
 from apinetlet.settings import Settings
 from reconcile import Client, Manager, connect
@@ -116,6 +116,8 @@ async def connections(
     """
     environment = os.environ if environment is None else environment
     sides = Side.of(settings, "source"), Side.of(settings, "apinet")
+    if wrong := shared(*(_located(side, environment) for side in sides)):
+        raise LoginError(wrong)
     async with AsyncExitStack() as stack:
         host = None
         if any(side.secret_name for side in sides):
@@ -123,6 +125,12 @@ async def connections(
             host = await stack.enter_async_context(connect(user_agent="apinetlet-kubeconfig"))
         made = [await _connection(side, settings, host, environment) for side in sides]
         yield Connections(made[0], made[1], host)
+
+
+def _located(side: Side, environment: Mapping[str, str]) -> Side:
+    """With its places as they are called by everybody: links followed, and no namespace left out."""
+    files = {name: os.path.realpath(said) for name in ("kubeconfig", "bootstrap") if (said := getattr(side, name))}
+    return evolve(side, **files, secret_namespace=side.secret_namespace or pod_namespace(environment))
 
 
 async def _connection(

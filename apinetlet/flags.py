@@ -71,9 +71,9 @@ def _flag(name: str, default: Any, *, meaning: str, group: str, takes: str, choi
 
 
 def _read_choice(choices: Sequence[str], value: str) -> str:
-    if value not in choices:
+    if value.lower() not in choices:  # the Go daemon takes capitals, too
         raise ValueError(f"must be one of {', '.join(choices)}")
-    return value
+    return value.lower()
 
 
 def parse(words: Sequence[str], settings: type[T]) -> tuple[T, Sequence[str]]:
@@ -120,10 +120,21 @@ def value(flag: Flag, text: str, *, where: str) -> Any:
     Raises:
         FlagError: it means nothing.
     """
+    if not is_text(text):  # could be in no output
+        raise FlagError(f"invalid value {text!r} for {where}: must be UTF-8")
     try:
         return flag.read(text)
     except ValueError as error:
         raise FlagError(f"invalid value {text!r} for {where}: {error}") from error
+
+
+def is_text(word: str) -> bool:
+    """Whether a word of a command line is UTF-8. Python keeps the bytes of another one as they are."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def guess(name: str, known: Iterable[str]) -> str:

@@ -14,12 +14,15 @@ import yaml
 
 from apinetlet import flags
 from apinetlet.flags import Flag, FlagError
+from reconcile.kube.strict_yaml import TextLoader
 
 T = TypeVar("T")
 
 PREFIX: Final = "APINETLET_"
 FILE: Final = "config"
 """The flag that names the file."""
+_BOOLEANS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""What YAML has for them, too."""
 
 
 def read(words: Sequence[str], settings: type[T], environment: Mapping[str, str]) -> tuple[T, Sequence[str]]:
@@ -44,6 +47,12 @@ def variable(flag: Flag) -> str:
     return PREFIX + flag.name.upper().replace("-", "_")
 
 
+def _unquoted(error: Exception) -> str:
+    """What is wrong and where, without the line itself: the file may be another one, and secret."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"{problem or 'a value is none'}{f', line {mark.line + 1}' if mark else ''}"
+
+
 def _field(flag: Flag) -> str:
     return flag.name.replace("-", "_")
 
@@ -51,11 +60,15 @@ def _field(flag: Flag) -> str:
 def _filed(file: str, known: Mapping[str, Flag]) -> dict[str, Any]:
     """The settings that a file names."""
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        content = yaml.load(Path(file).read_text(encoding="utf-8"), TextLoader)  # noqa: S506 (a safe one)
     except (OSError, UnicodeDecodeError) as error:
         raise FlagError(f"the file of --{FILE} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise FlagError(f"the file of --{FILE} is not YAML ({file}): {' '.join(str(error).split())}") from error
+    except RecursionError:
+        raise FlagError(f"the file of --{FILE} is not YAML ({file}): it is nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:  # a number that is none, where the file says that it is one
+        raise FlagError(
+            f"the file of --{FILE} is not YAML ({file}): {_unquoted(error)}"
+        ) from None  # it quotes the file
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -66,6 +79,8 @@ def _filed(file: str, known: Mapping[str, Flag]) -> dict[str, Any]:
             raise FlagError(f"unknown flag {name} in {file}{flags.guess(str(name), known)}")
         if isinstance(told, (dict, list)) or told is None:
             raise FlagError(f"flag {name} in {file} takes one value: {known[name].takes or 'true or false'}")
-        text = str(told).lower() if isinstance(told, bool) else str(told)
+        text = str(told)
+        if not known[name].takes:
+            text = _BOOLEANS.get(text.lower(), text)
         found[_field(known[name])] = flags.value(known[name], text, where=f"{name} in {file}")
     return found

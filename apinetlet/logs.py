@@ -136,8 +136,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
 def _level(flag: str, text: str, default: int) -> int:
     if not text:
         return default
-    if text in _LEVELS:
-        return _LEVELS[text]
+    if text.lower() in _LEVELS:
+        return _LEVELS[text.lower()]
     if text.isdecimal() and int(text) > 0:
         return logging.DEBUG
     raise FlagError(
@@ -171,6 +171,7 @@ _TIMES: Mapping[str, Callable[[float], Any]] = {
     "epoch": lambda seconds: seconds,
     "millis": lambda seconds: seconds * 1e3,
     "nano": lambda seconds: int(seconds * 1e9),
+    "nanos": lambda seconds: int(seconds * 1e9),  # what the Go daemon takes; its help says "nano"
     "iso8601": lambda seconds: _utc(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     "rfc3339": lambda seconds: _utc(seconds).isoformat(timespec="seconds").replace("+00:00", "Z"),
     "rfc3339nano": lambda seconds: _utc(seconds).isoformat(timespec="microseconds").replace("+00:00", "Z"),

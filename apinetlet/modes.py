@@ -85,6 +85,11 @@ def problem(settings: "Settings") -> str:
     return next(_problems(Side.of(settings, "source"), Side.of(settings, "apinet")), "")
 
 
+def shared(source: Side, apinet: Side) -> str:
+    """What is wrong with the places of both, which ``problem`` compares as they are spelled; "" if nothing is."""
+    return next(_shared(source, apinet), "")
+
+
 def subject(generation: Generation, side: SideName, namespace: str) -> Subject:
     """Whom a side's certificate is for. ``namespace`` receives the api-net objects.
 
@@ -108,6 +113,10 @@ _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 def _problems(source: Side, apinet: Side) -> Iterator[str]:
     for side in (source, apinet):
         yield from _own(side)
+    yield from _shared(source, apinet)
+
+
+def _shared(source: Side, apinet: Side) -> Iterator[str]:
     if source.place and source.place == apinet.place and not source.mode is apinet.mode is Mode.PLAIN:
         yield (
             f"--{_store(source)} and --{_store(apinet)} name one place, {source.place}: "

@@ -4,13 +4,18 @@ Each field is a flag (``flags.py``), so the parser, ``--help`` and this value ca
 default differently is resolved by the caller once the generation is known. Pure.
 """
 
+import math
+import re
+from typing import Final
+
 import attrs
 from attrs import frozen
 
 from apinetlet import modes
 from apinetlet.api import GENERATIONS
 from apinetlet.flags import NUMBER, FlagError, setting
-from reconcile import Seconds
+from reconcile import LeaderElection, Seconds
+from reconcile.manager.web import Address
 
 AUTO = "auto"
 OFF = "0"
@@ -21,6 +26,8 @@ _SERVING, _ELECTION, _LOGGING = "Health and metrics", "Leader election", "Loggin
 _LIMITS, _WORK = "Beyond the Go daemon", "Work"
 _MAY_BE_NEGATIVE = {"burst", "api_net_burst"}
 """Below 0 is no limit, as in client-go."""
+_NAMESPACE: Final = re.compile(r"(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LABEL: Final = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
 @frozen
@@ -124,7 +131,7 @@ class Settings:
     zap_time_encoding: str = setting(
         "epoch",
         "how times are written",
-        choices=("epoch", "millis", "nano", "iso8601", "rfc3339", "rfc3339nano"),
+        choices=("epoch", "millis", "nano", "nanos", "iso8601", "rfc3339", "rfc3339nano"),
         group=_LOGGING,
     )
 
@@ -183,6 +190,7 @@ class Settings:
         """
         if not self.api_net_namespace:
             raise FlagError("flag --api-net-namespace is required: the namespace that receives every api-net object")
+        self._check_words()
         if wrong := modes.problem(self):
             raise FlagError(wrong)
         if not 0 <= self.nat_gateway_min_public_ips <= self.nat_gateway_max_public_ips:
@@ -191,12 +199,13 @@ class Settings:
             raise FlagError(f"--workers must be at least 1, not {self.workers}")
         for field in attrs.fields(type(self)):
             if field.type in (int, "int") and field.name not in _MAY_BE_NEGATIVE and getattr(self, field.name) < 0:
-                spelled = field.name.replace("_", "-")
-                raise FlagError(f"--{spelled} must not be negative, and is {getattr(self, field.name)}")
+                raise FlagError(f"{_spelled(field.name)} must not be negative, and is {getattr(self, field.name)}")
         if not 0 < self.backoff_base <= self.backoff_cap:
             raise FlagError("it must be 0 < --backoff-base <= --backoff-cap")
         if min(self.request_timeout, self.reconcile_deadline) <= 0:
             raise FlagError("--request-timeout and --reconcile-deadline must be more than 0")
+        if self.deletion_poll <= 0:
+            raise FlagError("--deletion-poll must be more than 0")
         if (
             not self.leader_election_retry_period
             < self.leader_election_renew_deadline
@@ -206,4 +215,39 @@ class Settings:
                 "leader election needs --leader-election-retry-period < --leader-election-renew-deadline"
                 " < --leader-election-lease-duration"
             )
+        if self.leader_elect:
+            self._check_election()
         return self
+
+    def _check_words(self) -> None:
+        """What no server would take, told before one is asked for anything."""
+        for name in ("api_net_namespace", "namespace", "leader_election_namespace"):
+            if (said := getattr(self, name)) and not _NAMESPACE.fullmatch(said):
+                raise FlagError(f"{_spelled(name)} must be a name (lower case, digits, '-'), not {said!r}")
+        if self.watch_filter and not _LABEL.fullmatch(self.watch_filter):
+            raise FlagError(f"--watch-filter must be the value of a label, not {self.watch_filter!r}")
+        for name in ("metrics_bind_address", "health_probe_bind_address", "debug_bind_address"):
+            try:
+                Address.parse(getattr(self, name))
+            except ValueError as error:
+                raise FlagError(f"{_spelled(name)}: {error}") from error
+        for name in ("qps", "api_net_qps"):
+            if not math.isfinite(getattr(self, name)):
+                raise FlagError(f"{_spelled(name)} must be a number that is finite, not {getattr(self, name)}")
+
+    def _check_election(self) -> None:
+        times = {name: getattr(self, f"leader_election_{name}") for name in _TIMES}
+        try:
+            LeaderElection(namespace="-", name="-", identity="-", **times)
+        except ValueError as error:
+            told = str(error).partition(": LeaderElection(")[0]
+            for name in _TIMES:
+                told = re.sub(rf"\b{name}\b", _spelled(f"leader_election_{name}"), told)
+            raise FlagError(f"leader election cannot work: {told}") from error
+
+
+_TIMES: Final = ("lease_duration", "renew_deadline", "retry_period")
+
+
+def _spelled(field: str) -> str:
+    return "--" + field.replace("_", "-")

@@ -26,8 +26,9 @@ from reconcile.core.clock import utc
 from reconcile.kube import tls
 from reconcile.kube.access import ClusterAccess
 from reconcile.kube.discovery import Discovery
-from reconcile.kube.errors import Forbidden
+from reconcile.kube.errors import BadAnswer, Forbidden
 from reconcile.kube.kinds import LEASE, NAMESPACE
+from reconcile.kube.objects import excerpt
 from reconcile.kube.request import HttpRequest
 from reconcile.kube.times import parse_time
 from reconcile.manager.preflight import missing
@@ -118,9 +119,9 @@ async def _server(side: str, client: Client, own: Mapping[str, dt.datetime | Non
         asked = utc()
         answer = await client.request(HttpRequest("GET", "/version", (), {"accept": "application/json"}))
         took = utc() - asked
+        version = _version(answer.body)
     except KubeError as error:
         return SideFacts(side, client.transport.host, error=str(error))
-    version = orjson.loads(answer.body).get("gitVersion")
     lifetimes = await anyio.to_thread.run_sync(_lifetimes, client) if _access(client) is not None else ()
     if side in own:  # what the client shows until then is not ours
         ends = own[side]
@@ -128,8 +129,22 @@ async def _server(side: str, client: Client, own: Mapping[str, dt.datetime | Non
         lifetimes = (*ours, *(one for one in lifetimes if one.what != LOGIN))
     skew = _skew(answer.headers.get("date", ""), asked + took / 2)
     is_new = side in own and own[side] is None
-    text = str(version or "")
-    return SideFacts(side, client.transport.host, version=text, skew=skew, lifetimes=lifetimes, is_new=is_new)
+    return SideFacts(side, client.transport.host, version=version, skew=skew, lifetimes=lifetimes, is_new=is_new)
+
+
+def _version(answer: bytes) -> str:
+    """What a server calls itself.
+
+    Raises:
+        BadAnswer: it is no API server, but a page that asks for a login, for example.
+    """
+    try:
+        said = orjson.loads(answer)
+    except orjson.JSONDecodeError as error:
+        raise BadAnswer(f"not JSON ({error})", about="/version", excerpt=excerpt(answer)) from error
+    if not isinstance(said, Mapping):
+        raise BadAnswer("not a JSON object", about="/version", excerpt=excerpt(answer))
+    return str(said.get("gitVersion") or "")
 
 
 def _skew(date: str, at: dt.datetime) -> float | None:
@@ -152,15 +167,16 @@ def _lifetimes(client: Client) -> tuple[Lifetime, ...]:
     if access is None or not access.server.startswith("https:"):
         return ()
     material = tls.read(access)
-    texts = {LOGIN: material.certificate, "the authority": material.ca, "the server": _shown(access)}
+    shown = _shown(access) if getattr(client.transport, "is_direct", True) else None
+    texts = {LOGIN: material.certificate, "the authority": material.ca, "the server": shown}
     found = {what: tls.ends_at(text) for what, text in texts.items() if text}
     return tuple(Lifetime(what, ends) for what, ends in found.items() if ends is not None)
 
 
 def _shown(access: ClusterAccess) -> bytes | None:
-    """The certificate that a server shows; None behind a proxy."""
+    """The certificate that a server shows."""
     parts = urlsplit(access.server)
-    if access.proxy_url or not parts.hostname:
+    if not parts.hostname:
         return None
     try:
         return ssl.get_server_certificate((parts.hostname, parts.port or 443), timeout=10).encode()

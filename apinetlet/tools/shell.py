@@ -57,20 +57,16 @@ def run(tool: Tool, words: Sequence[str]) -> int:
     """Do what ``words`` ask of a tool, and print it. Answers the exit status."""
     if HELP & set(words):
         return put([f"{tool.usage}\n{flags.describe(flags.flags_of(tool.flags))}\n"], OK)
-    logging.lastResort = None  # a tool says what it found, and nothing else unless --zap-log-level asks for it
+    # a tool says what it found, and nothing else unless --zap-log-level asks for it
+    logging.basicConfig(handlers=[logging.NullHandler()])
     try:
         settings, places = read(words, tool.flags, os.environ)
         answer = tool.work(settings, places)
+        return put(printed(answer, settings.o), answer.status)
     except KeyboardInterrupt:
         return 130
     except BaseException as error:
         return shown(error)
-    try:
-        return put(printed(answer, settings.o), answer.status)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "rich":
-            raise
-        return complain("tables need rich: pip install 'apinetlet[tui]', or ask for -o json", FINDING)
 
 
 def read(words: Sequence[str], settings: type[Any], environment: Mapping[str, str]) -> tuple[Any, list[str]]:
@@ -92,6 +88,9 @@ def read(words: Sequence[str], settings: type[Any], environment: Mapping[str, st
             break
         places += after[:1]
         rest = list(after[1:])
+    for word in places:
+        if not flags.is_text(word):
+            raise FlagError(f"the word {word!r} is not UTF-8")
     if issubclass(settings, Settings):
         found, _ = given.read(spoken, settings, environment)
         if found.zap_log_level:
@@ -124,6 +123,8 @@ def shown(error: BaseException) -> int:
         return complain(error, USAGE)
     if isinstance(error, (Failure, KubeError, NotSynced, OSError)):
         return complain(error, FINDING)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "rich":
+        return complain("tables need rich: pip install 'apinetlet[tui]', or ask for -o json", FINDING)
     raise error
 
 
@@ -172,16 +173,35 @@ def _table(table: Table, out: TextIO) -> str:
 
 
 def put(texts: Iterable[str], status: int) -> int:
-    """Write texts to stdout. Somebody who stops reading is no error."""
+    """Write texts to stdout; the exit status."""
+    try:
+        write(texts)
+    except Failure as error:
+        return complain(error, FINDING)
+    return status
+
+
+def write(texts: Iterable[str]) -> bool:
+    """Write texts to stdout. Whether somebody reads it: who stops reading is no error.
+
+    Raises:
+        Failure: it cannot be written, as on a disk that is full.
+    """
+    if sys.stdout is None:
+        raise Failure("the output cannot be written: stdout is closed")
     try:
         for text in texts:
             sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        silence()
-    return status
+        _silence()
+        return False
+    except OSError as error:
+        _silence()
+        raise Failure(f"the output cannot be written: {error.strerror or error}") from error
+    return True
 
 
-def silence() -> None:
-    """Nobody reads stdout any more: what is left in its buffer must not fail again when the process ends."""
+def _silence() -> None:
+    """Stdout takes no more: what is left in its buffer must not fail again when the process ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

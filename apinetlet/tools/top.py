@@ -4,22 +4,25 @@ On a terminal the view stays in place; elsewhere each look is printed below the 
 asked, so no login to a cluster is needed: where the daemon is a pod, ``kubectl port-forward`` brings them here.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from http.client import HTTPException
 from typing import Any, Final
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import anyio
 import anyio.to_thread
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 
 from apinetlet.flags import FlagError, setting
 from apinetlet.tools import shell
 from apinetlet.tools.answer import FINDING, OK, Answer, Failure, Table
 from apinetlet.tools.shell import Tool
 from reconcile import Seconds
+from reconcile.kube.proxies import proxy_for
+from reconcile.manager.web import Address
 
 USAGE = """\
 apinetlet top shows what a running daemon does: queues, the oldest wait, what is in flight, how current its copies are,
@@ -30,7 +33,8 @@ and which keys are slowest. The daemon needs --debug-bind-address. Exit status o
 """
 
 _VIEW = "View"
-PAGES: Final = ("queues", "informers")
+PAGES: Final[Mapping[str, str]] = {"queues": "inWork", "informers": "staleness"}
+"""With what each line of them has, and hardly another program's."""
 TIMEOUT: Final[Seconds] = 10.0
 LATE: Final[Seconds] = 60.0
 """A key that waits or works for so long is a finding."""
@@ -51,6 +55,18 @@ class Flags:
     keys: int = setting(10, "so many of the slowest keys", group=_VIEW)
     o: str = shell.form()
 
+    def check(self) -> "Flags":
+        """Itself, if its values can be.
+
+        Raises:
+            FlagError: one cannot; names it.
+        """
+        if self.interval <= 0:
+            raise FlagError("--interval must be more than 0")
+        if self.keys < 0:
+            raise FlagError(f"--keys must not be negative, and is {self.keys}")
+        return self
+
 
 @frozen
 class View:
@@ -63,6 +79,7 @@ class View:
 def work(flags: Flags, places: Sequence[str]) -> Answer:
     """Look once; ``main`` does the rest."""
     shell.wanted(places)
+    flags = flags.check()
     return answer(look(flags.debug_bind_address), flags.keys)
 
 
@@ -71,21 +88,33 @@ def look(address: str) -> View:
 
     Raises:
         Failure: it does not answer, or with something else than its pages.
+        FlagError: no address.
     """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
+    try:
+        place = Address.parse(address)
+    except ValueError:
+        place = None
+    if place is None:
         raise FlagError(f"--debug-bind-address must be host:port, not {address!r}")
-    base = f"http://{host or '127.0.0.1'}:{port}/debug/"
+    base = f"http://{evolve(place, host=place.host or '127.0.0.1')}/debug/"
+    proxy = proxy_for(base, os.environ)  # urllib would ask one for this machine, too
+    opener = build_opener(ProxyHandler({"http": proxy} if proxy else {}))
     try:
         found = []
-        for page in PAGES:
-            with urlopen(f"{base}{page}?limit=1000", timeout=TIMEOUT) as reply:  # noqa: S310 - http by construction
-                found.append(orjson.loads(reply.read()))
+        for page, has in PAGES.items():
+            with opener.open(f"{base}{page}?limit=1000", timeout=TIMEOUT) as reply:
+                found.append(_lines(orjson.loads(reply.read()), has))
         return View(*found)
-    except (URLError, OSError, ValueError) as error:
-        why = getattr(error, "reason", None) or error
+    except (HTTPException, OSError, ValueError) as error:
+        why = getattr(error, "reason", None) or str(error) or type(error).__name__
         remedy = "is the daemon started with --debug-bind-address?"
         raise Failure(f"no debug pages at {address}: {why}; {remedy}") from error
+
+
+def _lines(page: object, has: str) -> Sequence[Mapping[str, Any]]:
+    if isinstance(page, list) and all(isinstance(one, Mapping) and has in one for one in page):
+        return page
+    raise ValueError("another program answers there")
 
 
 def answer(view: View, keys: int) -> Answer:
@@ -153,16 +182,9 @@ def watch(flags: Flags, draw: Callable[[Answer], bool]) -> None:
 
 def draw(found: Answer, form: str) -> bool:
     """Put one look onto stdout. Whether somebody reads it."""
-    is_terminal = sys.stdout.isatty() and form != "json"
-    try:
-        sys.stdout.write(CLEAR if is_terminal else "")
-        sys.stdout.writelines(shell.printed(found, form))
-        sys.stdout.write("" if is_terminal or form == "json" else "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        shell.silence()
-        return False
-    return True
+    is_terminal = sys.stdout is not None and sys.stdout.isatty() and form != "json"
+    before, after = CLEAR if is_terminal else "", "" if is_terminal or form == "json" else "\n"
+    return shell.write([before, *shell.printed(found, form), after])
 
 
 TOOL = Tool("top", USAGE, Flags, work)
@@ -172,6 +194,7 @@ def main(words: Sequence[str]) -> int:
     """Run the tool."""
     try:
         flags, places = shell.read(words, Flags, {})
+        flags = flags.check()
         is_live = not flags.once and not shell.HELP & set(words) and not places
     except FlagError:
         is_live = False  # the shell tells what is wrong

@@ -9,6 +9,7 @@ import binascii
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
@@ -84,7 +85,7 @@ def access(config: Kubeconfig, context: str | None = None) -> ClusterAccess:
         ca=ca,
         tls_server_name=cluster.tls_server_name,
         is_insecure=cluster.insecure_skip_tls_verify,
-        proxy_url=cluster.proxy_url,
+        proxy_url=_proxy(cluster.proxy_url, cluster_where),
         plugin_config=next((e.extension for e in cluster.extensions if e.name == EXEC_EXTENSION), None),
     )
     return _with_user(result, user, user_file, user_where)
@@ -138,10 +139,40 @@ def _checked(plugin: ExecPlugin, where: str) -> ExecPlugin:
 
 
 def _server(server: str, where: str) -> str:
+    remedy = "write cluster.server as https://host:port"
     if not server.startswith(("https://", "http://")):
-        problem = f"server {server!r} is no URL" if server else "no server"
-        raise LoginError(problem, where=where, remedy="write cluster.server as https://host:port")
+        shown = "" if "@" in server else f"{server!r} "  # what stands before it may be a password
+        raise LoginError(f"server {shown}is no URL" if server else "no server", where=where, remedy=remedy)
+    if problem := unreachable(server):
+        raise LoginError(f"server {problem}", where=where, remedy=remedy)
+    parts = urlsplit(server)
+    if parts.query or parts.fragment:
+        raise LoginError("server has a query or fragment", where=where, remedy=remedy)
+    if parts.username is not None:
+        remedy = "write them as user.username and user.password"
+        raise LoginError("server has a login in it", where=where, remedy=remedy)
     return server.rstrip("/")
+
+
+def _proxy(url: str, where: str) -> str:
+    if url and (problem := unreachable(url)):
+        raise LoginError(f"proxy-url {problem}", where=where, remedy="write cluster.proxy-url as http://host:port")
+    return url
+
+
+def unreachable(url: str) -> str:
+    """Why nobody can go to a server or proxy of that URL; "" if one can. Does not quote it: it may hold a login."""
+    if not url.startswith(("https://", "http://")):
+        return "is for neither http nor https"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        host.encode("idna")  # as looking it up does
+    except ValueError:
+        return "has a host or port that can be none"
+    if not host:
+        return "has no host"
+    return "has a host or port that can be none" if port == 0 else ""
 
 
 def _pem(path: str, data: str, file: Path, where: str) -> Pem | None:

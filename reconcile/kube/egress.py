@@ -1,7 +1,8 @@
 """Which proxy leads from a control plane to an API server, by the file that Kubernetes calls an egress selector.
 
 One selection counts, that of the control plane; without one the way is direct. Read as strictly as kube-apiserver reads
-it: an unknown field is a mistake. Proxies that want gRPC are refused.
+it: an unknown field is a mistake, and one that stands twice; capitals in a name are not. Proxies that want gRPC are
+refused.
 
 Source: ``apiserver/pkg/server/egressselector/config.go``; the page "Set up Konnectivity service" of the documentation.
 """
@@ -18,6 +19,7 @@ from reconcile.core.clock import utc
 from reconcile.kube import tls
 from reconcile.kube.access import ClusterAccess
 from reconcile.kube.kubeconfig import LoginError
+from reconcile.kube.strict_yaml import RepeatedKey, StrictLoader
 from reconcile.kube.tunnel import Tunnel
 
 VERSIONS: Final = ("apiserver.k8s.io/v1beta1", "apiserver.k8s.io/v1alpha1")
@@ -36,11 +38,14 @@ def load(file: Path) -> Tunnel | None:
     """
     where = str(file)
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = yaml.load(file.read_text(encoding="utf-8"), StrictLoader)  # noqa: S506 (a safe one)
     except (OSError, UnicodeDecodeError) as error:
         problem = f"the egress selector cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}"
         raise LoginError(problem, where=where, remedy="correct the path or its rights") from None
-    except (yaml.YAMLError, ValueError):
+    except RepeatedKey as error:
+        problem = f"the egress selector is wrong: {error.problem}"
+        raise LoginError(problem, where=where, remedy="correct the file") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise LoginError("the egress selector is not YAML", where=where, remedy="correct the file") from None
     tunnel = read(document, where)
     if tunnel is not None and find_spec("httptools") is None:
@@ -62,7 +67,7 @@ def read(document: object, where: str) -> Tunnel | None:
     for number, one in enumerate(top.list("egressSelections")):
         selection = _Place(one, where, f"egressSelections[{number}]")
         selection.only("name", "connection")
-        name = selection.text("name")
+        name = selection.text("name").lower()
         if name not in NAMES[version]:
             raise selection.wrong(f"name must be one of {', '.join(NAMES[version])}")
         ours += name in OURS

@@ -14,7 +14,7 @@ import orjson
 
 from reconcile.kube import kubeconfig as files
 from reconcile.kube import tls
-from reconcile.kube.access import ClusterAccess, access
+from reconcile.kube.access import ClusterAccess, access, unreachable
 from reconcile.kube.credentials import (
     Credentials,
     CredentialSettings,
@@ -24,6 +24,7 @@ from reconcile.kube.credentials import (
 )
 from reconcile.kube.exec_plugin import find_program
 from reconcile.kube.kubeconfig import Kubeconfig, LoginError
+from reconcile.kube.proxies import proxy_for
 
 __all__ = [
     "ClusterAccess",
@@ -61,6 +62,11 @@ def load(
     found = find(kubeconfig, context, environment=environment)
     tls.read(found)
     read_token(found)
+    proxy = proxy_for(found.server, environment)
+    if not found.proxy_url and proxy and (problem := unreachable(proxy)):
+        variable = f"${found.server.partition(':')[0].upper()}_PROXY"
+        remedy = "write it as http://host:port, or name the server in $NO_PROXY"
+        raise LoginError(f"the proxy for {found.server} {problem}", where=variable, remedy=remedy)
     if found.plugin is not None and find_program(found.plugin, environment) is None:
         remedy = found.plugin.install_hint or "install it, or correct exec.command"
         raise LoginError(f"exec plugin {found.plugin.command!r} is not installed", where=found.origin, remedy=remedy)

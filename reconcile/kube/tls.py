@@ -70,7 +70,7 @@ def ends_at(certificate: bytes) -> dt.datetime | None:
         return None
     try:
         return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
 
 

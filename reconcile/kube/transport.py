@@ -161,11 +161,18 @@ class HttpTransport:
             raise ConnectionFailed(f"the transport to {self.host} is closed", sent=False)
         return self._engine or self._start()
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether connections go to the server itself, and not to a proxy."""
+        return self.settings.tunnel is None and not self._proxy
+
+    @property
+    def _proxy(self) -> str:
+        access, proxy = self.credentials.access, self.settings.proxy
+        return (access.proxy_url or proxy_for(access.server, self.environment)) if proxy is None else proxy
+
     def _start(self) -> Engine:
-        access, settings = self.credentials.access, self.settings
-        proxy = settings.proxy
-        if proxy is None:
-            proxy = access.proxy_url or proxy_for(access.server, self.environment)
+        access, settings, proxy = self.credentials.access, self.settings, self._proxy
         chosen = settings.implementation
         if settings.tunnel is not None:
             proxy, chosen = "", "wire"

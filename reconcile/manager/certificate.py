@@ -34,9 +34,13 @@ class Certificate:
         """Use what is in the files for the connections to come. Reads the disk.
 
         Raises:
-            OSError: a file cannot be read, or the two do not fit together (``ssl.SSLError``).
+            OSError: a file cannot be read, or the two do not fit together (``ssl.SSLError``); ``into`` is as it was.
         """
-        into.load_cert_chain(self.certificate, self.key, password=lambda: "")  # never ask on a terminal
+        with tls.private_file(self.certificate.read_bytes()) as chain, tls.private_file(self.key.read_bytes()) as key:
+            # a context that is given a certificate lets go of a key that does not fit, so try another one first;
+            # and both take the same copies, for the files may change in between
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), into):
+                context.load_cert_chain(chain, key, password=lambda: "")  # never ask on a terminal
 
 
 @frozen

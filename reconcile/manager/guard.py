@@ -57,7 +57,7 @@ class Guard:
 
     def _guarded(self, handler: Handler) -> Handler:
         async def answer(call: Call) -> Reply:
-            if not call.token:
+            if not call.token or not call.token.isascii():  # nobody has a token with other letters
                 return Reply(b"Unauthorized\n", status=401)
             try:
                 async with self._asking:

@@ -235,6 +235,31 @@ async def test_a_store_with_something_else_in_it_ends_the_start_and_is_left_alon
     assert store.read_bytes() == before
 
 
+@pytest.mark.parametrize("how", ["a link", "from this folder", "the bootstrap kubeconfig"])
+async def test_one_file_under_two_names_is_one_place(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    flag = kubeconfig(tmp_path / "flag")
+    (tmp_path / "one").write_bytes(certified(utc() + 5 * DAY))
+    other = {"a link": "link", "from this folder": "one", "the bootstrap kubeconfig": flag}[how]
+    bootstrap = "link" if how == "the bootstrap kubeconfig" else flag
+    words = (f"--kubeconfig={tmp_path}/one", f"--bootstrap-kubeconfig={bootstrap}", f"--api-net-kubeconfig={other}")
+    with pytest.raises(LoginError, match="so give two") as caught:
+        async with connections(settings(*words, *() if other == flag else ("--api-net-rotate-certificates",))):
+            pass
+    assert str(tmp_path / "one") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_one_secret_is_one_place_whether_its_namespace_was_said_or_not(lead: Lead) -> None:
+    lead(ApiServer())
+    words = ("--kubeconfig-secret-name=a", "--api-net-kubeconfig-secret-name=a", "--rotate-certificates")
+    given = settings(*words, "--kubeconfig-secret-namespace=pods")
+    with pytest.raises(LoginError, match="name one place, Secret pods/a"):
+        async with connections(given, environment={"POD_NAMESPACE": "pods"}):
+            pass
+
+
 async def test_the_scout_falls_back_to_the_bootstrap_way_where_the_stored_certificate_is_refused(
     tmp_path: Path,
 ) -> None:

@@ -71,7 +71,7 @@ def test_flags_end_where_go_ends_them(words: list[str], rest: list[str]) -> None
         (["--leader-elect=yes"], "'yes' for flag --leader-elect: must be true or false"),
         (["--resync=30"], "'30' for flag --resync: must be a duration"),
         (["--resync=1m 30s"], "must be a duration"),
-        (["--encoder=xml"], "must be one of json, console"),
+        (["--encoder=xml"], "'xml' for flag --encoder: must be one of json, console"),
     ],
 )
 def test_a_wrong_command_line_is_told_in_one_line_that_names_the_flag(words: list[str], says: str) -> None:

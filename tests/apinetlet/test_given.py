@@ -86,6 +86,20 @@ def test_the_file_may_be_named_by_the_environment_and_holds_plain_yaml(tmp_path:
     assert (found, rest) == (expected, ["left"])
 
 
+@pytest.mark.parametrize("text", ["yes", "010", "1_0", "2020-13-45", "2020-01-02", "1e3", "0x10", ".5", "<<"])
+def test_text_in_a_file_means_what_it_means_on_the_command_line(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"watch-filter: {text}\n")
+    assert given.read([f"--config={file}"], Some, {})[0].watch_filter == text
+
+
+@pytest.mark.parametrize(("text", "says"), [("yes", True), ("On", True), ("True", True), ("no", False), ("off", False)])
+def test_a_boolean_in_a_file_may_be_spelled_as_yaml_spells_it(text: str, says: bool, tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"leader-elect: {text}\n")
+    assert given.read([f"--config={file}"], Some, {})[0].leader_elect is says
+
+
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("# nothing\n")
@@ -104,6 +118,9 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
         ("leader-elect:", "flag leader-elect in {} takes one value: true or false"),
         ("- workers", "must hold one flag a line"),
         ("workers: {", "is not YAML ({})"),
+        ("watch-filter: !!int many", "is not YAML ({})"),
+        ("[" * 600, "is not YAML ({}): it is nested too deep"),
+        ("workers: 4\nworkers: 8", "is not YAML ({}): workers stands there twice, again in line 2"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_told_with_its_place(content: str, says: str, tmp_path: Path) -> None:
@@ -113,6 +130,15 @@ def test_what_is_wrong_in_a_file_is_told_with_its_place(content: str, says: str,
         given.read([f"--config={file}"], Some, {})
     assert says.format(file) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_yaml_is_not_quoted(tmp_path: Path) -> None:
+    """It may be a kubeconfig that was named by mistake."""
+    file = tmp_path / "kubeconfig"
+    file.write_text("users: [{name: a, user: {token: secret\n  x: : secret}}]")
+    with pytest.raises(FlagError, match=r"is not YAML \(.*kubeconfig\): expected .*, line 2$") as caught:
+        given.read([f"--config={file}"], Some, {})
+    assert "secret" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_and_a_variable_that_cannot_be_read_are_named() -> None:

@@ -38,6 +38,11 @@ def test_the_command_line_of_the_go_deployment_is_taken_as_it_is() -> None:
     assert settings.api_net_namespace == "apinet"
 
 
+def test_the_words_of_zap_may_be_in_capitals_as_in_the_go_daemon() -> None:
+    settings, _ = flags.parse(["--zap-encoder=JSON", "--zap-time-encoding=ISO8601"], Settings)
+    assert (settings.zap_encoder, settings.zap_time_encoding) == ("json", "iso8601")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -48,6 +53,31 @@ def test_the_command_line_of_the_go_deployment_is_taken_as_it_is() -> None:
             "--api-net-kubeconfig and",
         ),
         (["--api-net-namespace=x", "--rotate-certificates"], "--rotate-certificates needs a place to keep"),
+        (["--api-net-namespace=X"], "--api-net-namespace must be a name .*, not 'X'"),
+        (["--api-net-namespace=x", "--namespace=a/b"], "--namespace must be a name .*, not 'a/b'"),
+        (
+            ["--api-net-namespace=x", "--leader-election-namespace=a b"],
+            "--leader-election-namespace must be a name .*, not 'a b'",
+        ),
+        (["--api-net-namespace=x", "--metrics-bind-address=foo"], "--metrics-bind-address: 'foo' is no address"),
+        (["--api-net-namespace=x", "--debug-bind-address=:99999"], "--debug-bind-address: ':99999' is no address"),
+        (["--api-net-namespace=x", "--health-probe-bind-address=8081"], "--health-probe-bind-address: '8081' is no"),
+        (["--api-net-namespace=x", "--qps=nan"], "--qps must be a number that is finite, not nan"),
+        (["--api-net-namespace=x", "--api-net-qps=-inf"], "--api-net-qps must be a number that is finite, not -inf"),
+        (["--api-net-namespace=x", "--deletion-poll=0"], "--deletion-poll must be more than 0"),
+        (["--api-net-namespace=x", "--watch-filter=a b"], "--watch-filter must be the value of a label, not 'a b'"),
+        (
+            ["--api-net-namespace=x", "--leader-elect", "--leader-election-retry-period=0"],
+            "--leader-election-retry-period .* positive",
+        ),
+        (
+            ["--api-net-namespace=x", "--leader-elect", "--leader-election-renew-deadline=2.2s"],
+            "more than 1.2 x --leader-election-retry-period",
+        ),
+        (
+            ["--api-net-namespace=x", "--leader-elect", "--leader-election-renew-deadline=14s"],
+            "must together be less than --leader-election-lease-duration",
+        ),
         (["--api-net-namespace=x", "--workers=0"], "--workers must be at least 1"),
         (["--api-net-namespace=x", "--network-workers=-1"], "--network-workers must not be negative, and is -1"),
         (["--api-net-namespace=x", "--backoff-base=2m"], "0 < --backoff-base <= --backoff-cap"),

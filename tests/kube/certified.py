@@ -75,6 +75,8 @@ class Land:
     takes_token: bool = True
     takes_certificates: bool = True
     is_up: bool = True
+    garbled: bytes = b""
+    """What is answered to whoever asks for an object, if anything."""
     ahead: dt.timedelta = dt.timedelta(0)
     """By how much the cluster's clock is ahead of ours."""
     came: list[str] = attrs.field(factory=list)
@@ -131,6 +133,8 @@ class Gate:
     async def call(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> HttpResponse:
         if (user := await self._user()) is None:
             return HttpResponse(401, {}, UNKNOWN)
+        if self.land.garbled and request.method == "GET":
+            return HttpResponse(200, {}, self.land.garbled)
         return await self.land.server.transport(user=user).call(request, timeout=timeout, guard=guard)
 
     async def open(self, request: HttpRequest, *, timeout: Seconds, guard: Guard | None = None) -> Stream:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.kube import login
+from reconcile.kube import login, tls
 from reconcile.kube.access import ClusterAccess, access
 from reconcile.kube.certificates import pairs
 from reconcile.kube.certificates.pairs import Pair, Subject, Validity
@@ -89,10 +90,19 @@ def test_usages_go_with_the_kind_of_key() -> None:
     assert Wanted(JANE, usages=("client auth",)).body(b"")["spec"]["usages"] == ["client auth"]
 
 
+def of_version_8(certificate: bytes) -> bytes:
+    """The same certificate, as it would say that it is of a version that there is not."""
+    der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
+    version = b"\xa0\x03\x02\x01"
+    text = base64.encodebytes(der.replace(version + b"\x02", version + b"\x07", 1))
+    return b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n"
+
+
 @pytest.mark.parametrize(
     ("certificate", "key", "says"),
     [
         (signed(), ASKED.key, ""),
+        (of_version_8(signed()), ASKED.key, "the certificate cannot be read"),
         (signed(), pairs.make(JANE).key, "the key is not that of the certificate"),
         (signed(), b"rubbish", "the key is not that of the certificate"),
         (signed(NOW), ASKED.key, "the certificate expired at 2026-01-01T00:00:00Z"),
@@ -107,6 +117,11 @@ def test_usages_go_with_the_kind_of_key() -> None:
 )
 def test_a_certificate_that_cannot_be_used_says_why(certificate: bytes, key: bytes, says: str) -> None:
     assert pairs.unusable(Pair(certificate, key), NOW) == says
+
+
+def test_nobody_can_tell_when_a_certificate_ends_that_cannot_be_read() -> None:
+    assert tls.ends_at(of_version_8(signed())) is None
+    assert tls.ends_at(b"rubbish") is None
 
 
 @pytest.mark.parametrize("found", [answer(), answer(APPROVED), answer(certificate=signed())])

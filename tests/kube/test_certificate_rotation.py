@@ -208,6 +208,20 @@ async def test_a_server_that_is_away_at_start_is_waited_for() -> None:
         assert await seen(world, rotation) == [ME]
 
 
+@pytest.mark.parametrize("answer", [b"[]", b"null", b"{}", b'{"metadata": 5}', b"<html>"])
+async def test_an_answer_that_is_no_request_is_asked_for_again(answer: bytes) -> None:
+    async with land() as world, anyio.create_task_group() as tasks:
+        world.garbled = answer
+        rotation = world.rotation()
+        tasks.start_soon(rotation.begin)
+        await anyio.sleep(3)
+        assert rotation.problem() == "there is no client certificate"
+        world.garbled = b""
+        await anyio.sleep(3)
+        assert rotation.problem() == ""
+        assert world.requests == 1
+
+
 async def test_a_server_that_stays_away_ends_the_start_with_the_reason() -> None:
     async with land() as world:
         world.is_up = False

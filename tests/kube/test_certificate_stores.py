@@ -86,8 +86,30 @@ async def test_a_file_that_cannot_be_read_or_written_says_where_and_why(tmp_path
         assert "rights of its folder" in str(caught.value)
         with pytest.raises(LoginError, match="cannot be written"):
             await FileStore(path).write(b"secret")
-    with pytest.raises(LoginError, match="cannot be read: Is a directory"):
+    with pytest.raises(LoginError, match="cannot be read: it is a folder"):
         await FileStore(tmp_path).read()
+
+
+async def test_a_file_that_everybody_may_read_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = FileStore(tmp_path / "kubeconfig")
+    await store.write(b"secret")
+    await store.read()
+    assert caplog.text == ""
+    store.path.chmod(0o644)
+    assert await store.read() == b"secret"
+    [line] = caplog.messages
+    assert line == f"everybody may read a private key, so chmod 600 it: file={store.path} mode=644"
+
+
+async def test_what_is_no_file_is_neither_replaced_nor_waited_for(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "kubeconfig")
+    os.mkfifo(store.path)  # a device would be replaced as well, and reading this one would wait for a writer
+    for attempt in (store.check, lambda: store.write(b"secret")):
+        with pytest.raises(LoginError, match="cannot be written: it is no file"):
+            await attempt()
+    with pytest.raises(LoginError, match="cannot be read: it is no file"):
+        await store.read()
+    assert store.path.is_fifo()
 
 
 async def test_a_secret_is_applied_under_its_own_field_manager_and_other_keys_stay() -> None:

@@ -231,6 +231,18 @@ BAD: dict[str, tuple[object, tuple[str, ...]]] = {
     "unknown user": (config(users=[{"name": "you", "user": {}}]), ("no user 'u'", "context 'dev'", "you")),
     "no server": (config(cluster={"server": ""}), ("no server", "cluster 'c'", "https://host:port")),
     "server without scheme": (config(cluster={"server": "one:6443"}), ("'one:6443' is no URL", "https://")),
+    "no host": (config(cluster={"server": "https://"}), ("server has no host", "cluster 'c'", "https://host:port")),
+    "a port too high": (config(cluster={"server": "https://one:99999"}), ("server has a host or port that can be",)),
+    "a port of letters": (config(cluster={"server": "https://one:x"}), ("server has a host or port that can be",)),
+    "port 0": (config(cluster={"server": "https://one:0"}), ("server has a host or port that can be none",)),
+    "half an address": (config(cluster={"server": "https://[::1"}), ("server has a host or port that can be none",)),
+    "dots alone": (config(cluster={"server": "https://a..b"}), ("server has a host or port that can be none",)),
+    "a query": (config(cluster={"server": "https://one/p?q"}), ("server has a query or fragment",)),
+    "a login in the server": (config(cluster={"server": f"https://me:{SECRET}@one"}), ("a login in it", "user.pass")),
+    "the same without scheme": (config(cluster={"server": f"me:{SECRET}@one"}), ("server is no URL", "https://")),
+    "proxy with a bad port": (config(cluster={"proxy-url": f"http://me:{SECRET}@p:x"}), ("proxy-url has a host or p",)),
+    "proxy of another kind": (config(cluster={"proxy-url": "socks5://p:1"}), ("proxy-url is for neither http nor",)),
+    "proxy without scheme": (config(cluster={"proxy-url": "p:1"}), ("proxy-url is for neither http nor https",)),
     "bad base64": (config({"client-key-data": "%", "client-certificate": "x"}), ("not base64", "user 'u'")),
     "key without certificate": (config({"client-key": "x"}), ("no client-certificate", "user 'u'")),
     "certificate without key": (config({"client-certificate": "x"}), ("no client-key", "user 'u'")),
@@ -268,6 +280,17 @@ def test_bad_input_is_answered_with_what_where_and_what_to_do(tmp_path: Path, ca
     assert [part for part in (*expected, str(path)) if part not in message] == []
     assert caught.value.remedy
     assert SECRET not in message
+
+
+@pytest.mark.parametrize("proxy", [f"http://me:{SECRET}@p:x", f"socks5://me:{SECRET}@p:1", f"me:{SECRET}@p:x"])
+def test_a_proxy_of_the_environment_that_can_be_none_is_told_at_start(tmp_path: Path, proxy: str) -> None:
+    path = write(tmp_path / "config", config())
+    with pytest.raises(LoginError, match=r"the proxy for https://one:6443 ") as caught:
+        login.load(path, environment={"HTTPS_PROXY": proxy})
+    assert "$HTTPS_PROXY" in str(caught.value)
+    assert SECRET not in str(caught.value)
+    login.load(path, environment={"HTTPS_PROXY": proxy, "NO_PROXY": "one"})
+    login.load(path, environment={"HTTPS_PROXY": f"me:{SECRET}@p:1", "HTTP_PROXY": proxy})
 
 
 def test_a_missing_file_that_was_named_is_an_error(tmp_path: Path) -> None:

@@ -66,6 +66,14 @@ async def test_who_may_get_the_page_reads_it_and_nobody_else(server: ApiServer) 
     assert await get(guard, "reader-token", method="HEAD") == (403, "Authorization denied for user reader\n")
 
 
+async def test_a_token_that_can_be_none_is_nobody_s_and_not_asked_about(server: ApiServer) -> None:
+    """As a byte beyond ASCII in a header arrives here."""
+    guard = Guard(server.client())
+    assert await get(guard, "reader-token\udcff") == (401, "Unauthorized\n")
+    assert await get(guard, "x\u00fc") == (401, "Unauthorized\n")
+    assert asked(server) == []
+
+
 async def test_answers_are_remembered_for_a_while_and_then_asked_for_again(server: ApiServer) -> None:
     guard = Guard(server.client())
     for _ in range(20):

@@ -151,6 +151,25 @@ class TestTls:
             await logged(caplog, "certificate read again")
             assert await fetch(url, ssl=trusting) == (200, " {}")
 
+    async def test_while_only_one_of_the_two_files_is_renewed_the_former_certificate_is_shown(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(web, "LOOKING", 0.02)
+        caplog.set_level("INFO")
+        authority, trusting = trustme.CA(), ssl.create_default_context()
+        authority.configure_trust(trusting)
+        certificate = self.renew(authority, tmp_path, "localhost")
+        async with running(WebServer("metrics", LOCAL, {"/": echo}, tls=certificate)) as url:
+            key = (tmp_path / "tls.key").read_bytes()
+            self.renew(authority, tmp_path, "localhost")
+            renewed = (tmp_path / "tls.key").read_bytes()
+            (tmp_path / "tls.key").write_bytes(key)
+            await logged(caplog, "certificate not read again")
+            assert await fetch(url, ssl=trusting) == (200, " {}")
+            (tmp_path / "tls.key").write_bytes(renewed)
+            await logged(caplog, "certificate read again")
+            assert await fetch(url, ssl=trusting) == (200, " {}")
+
     async def test_an_unusable_certificate_stops_the_start_and_names_the_files(self, tmp_path: Path) -> None:
         missing = Certificate(tmp_path / "tls.crt", tmp_path / "tls.key")
         with pytest.raises(CannotListen, match=r"tls\.crt and .*tls\.key are unusable: No such file") as caught:

@@ -66,10 +66,11 @@ async def _look(client: Client, name: str) -> Mapping[str, Any] | None:
     except KubeError:
         return None
     try:
-        found: Mapping[str, Any] = orjson.loads(answer.body)
+        found = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         return None
-    return found
+    is_object = isinstance(found, Mapping) and isinstance(found.get("metadata"), Mapping)
+    return found if is_object else None  # whoever is in the way may go again
 
 
 async def _changed(client: Client, name: str, version: str) -> None:

@@ -126,7 +126,7 @@ def _certificates(text: bytes) -> "list[x509.Certificate]":
         raise LoginError("there is no certificate in it")
     try:
         return x509.load_pem_x509_certificates(text)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise LoginError("the certificate cannot be read") from None  # the cause may quote it
 
 

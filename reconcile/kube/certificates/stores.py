@@ -6,6 +6,7 @@ keys: no error and no log has any of them, and a file is never readable by other
 
 import base64
 import binascii
+import logging
 import os
 import tempfile
 from contextlib import suppress
@@ -22,6 +23,8 @@ from reconcile.kube.client import Client
 from reconcile.kube.errors import BadAnswer, KubeError, NotFound
 from reconcile.kube.kubeconfig import LoginError
 from reconcile.kube.objects import ObjectKey
+
+log = logging.getLogger(__name__)
 
 SECRET_KEY: Final = "kubeconfig"  # noqa: S105 (the name of a key, not a key)
 
@@ -55,7 +58,7 @@ class FileStore:
 
     async def read(self) -> bytes | None:
         try:
-            return await anyio.to_thread.run_sync(self.path.read_bytes)
+            return await anyio.to_thread.run_sync(self._read)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -67,6 +70,14 @@ class FileStore:
     async def write(self, text: bytes) -> None:
         await anyio.to_thread.run_sync(self._attempt, text)
 
+    def _read(self) -> bytes:
+        _see_that_it_is_a_file(self.path)
+        with self.path.open("rb") as file:
+            text, mode = file.read(), os.fstat(file.fileno()).st_mode & 0o777
+        if text and mode & 0o004:  # put there by somebody else: what we write is for nobody but us
+            log.warning("everybody may read a private key, so chmod 600 it: file=%s mode=%s", self.path, f"{mode:o}")
+        return text
+
     def _attempt(self, text: bytes | None) -> None:
         try:
             self._replace(text)
@@ -76,8 +87,7 @@ class FileStore:
     def _replace(self, text: bytes | None) -> None:
         """Write beside it, then take its place; without a text only see whether the first is possible."""
         place = Path(os.path.realpath(self.path))
-        if place.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
+        _see_that_it_is_a_file(place)
         if text is None:
             self._sweep(place)
         number, beside = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".new", dir=place.parent)  # mode 0600
@@ -107,6 +117,14 @@ class FileStore:
     def _error(self, what: str, error: OSError) -> LoginError:
         problem = f"the kubeconfig store cannot be {what}: {error.strerror or error}"
         return LoginError(problem, where=str(self.path), remedy="correct the path, or the rights of its folder")
+
+
+def _see_that_it_is_a_file(place: Path) -> None:
+    """Nobody could read a pipe twice, and a device must not be replaced. Nothing at all is as good as a file."""
+    if place.is_dir():
+        raise IsADirectoryError(0, "it is a folder")
+    if place.exists() and not place.is_file():
+        raise OSError(0, "it is no file")
 
 
 @frozen

@@ -15,10 +15,15 @@ from apinetlet.demo.world import DAEMON, World
 from apinetlet.settings import Settings
 from apinetlet.tools import check, fields, shell
 from apinetlet.tools.findings import Finding, KindFacts, LeaseFacts, Lifetime, SideFacts, findings
-from apinetlet.tools.gather import Gathered, gather
+from apinetlet.tools.gather import Gathered, _lifetimes, gather
+from reconcile import Client
 from reconcile.core.clock import utc
+from reconcile.kube.access import ClusterAccess
+from reconcile.kube.credentials import RenewedCredentials
 from reconcile.kube.kinds import LEASE
 from reconcile.kube.times import format_micro_time
+from reconcile.kube.transport import HttpTransport, TransportSettings
+from reconcile.kube.tunnel import Tunnel
 from reconcile.manager.rbac import Rule
 from reconcile.testing.apiserver import ApiServer
 from tests.apinetlet.tools.guarded import ROBOT, SETTINGS, grant, guarded, least
@@ -229,3 +234,25 @@ def test_dead_servers_are_findings_and_a_kubeconfig_that_is_none_is_one_line(
     assert "2 problem" in out
     assert cli.main(["plan", *words[1:]]) == 1
     assert "the source cluster does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("way", ["directly", "a tunnel", "a proxy of the environment", "a proxy of the kubeconfig"])
+def test_a_server_behind_a_proxy_is_not_dialled_directly_for_its_certificate(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled: list[tuple[str, int]] = []
+
+    def dial(to: tuple[str, int], **_: object) -> str:
+        dialled.append(to)
+        return ""
+
+    monkeypatch.setattr("ssl.get_server_certificate", dial)
+    proxy = "http://proxy:1" if way == "a proxy of the kubeconfig" else ""
+    environment = {"HTTPS_PROXY": "http://proxy:1"} if way == "a proxy of the environment" else {}
+    transport = HttpTransport(
+        RenewedCredentials(ClusterAccess("https://one:6443", proxy_url=proxy)),
+        TransportSettings(tunnel=Tunnel(socket="/x") if way == "a tunnel" else None),
+        environment,
+    )
+    assert _lifetimes(Client(transport)) == ()
+    assert dialled == ([("one", 6443)] if way == "directly" else [])

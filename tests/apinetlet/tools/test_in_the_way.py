@@ -1,5 +1,10 @@
 """Tools that cannot do what they are asked: without rights, and without servers."""
 
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,30 @@ DEAD = """\
 @pytest.fixture
 def anyio_backend() -> Any:
     return "asyncio", {}  # over sockets
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """A server that answers everything with ``body``, and means success; its address."""
+
+    class Same(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Same) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 async def test_without_rights_each_tool_says_in_one_line_which_right_is_missing(
@@ -57,3 +86,19 @@ def test_against_a_dead_server_each_tool_says_so_in_one_line(
     assert out == ""
     assert err.startswith("apinetlet: the source cluster does not answer")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>log in</html>", b"[]", b"null"], ids=["a page", "a list", "nothing"])
+def test_what_answers_and_is_no_api_server_is_a_finding(
+    body: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "kubeconfig"
+    with answering(body) as address:
+        file.write_text(DEAD.replace("127.0.0.1:1", address))
+        words = ["--api-net-namespace=x", f"--kubeconfig={file}", f"--api-net-kubeconfig={file}", "-o=json"]
+        assert cli.main(["check", *words]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    problems = [one["what"] for one in json.loads(out)["findings"] if one["about"] == "server"]
+    assert len(problems) == 2
+    assert all("/version: not" in one for one in problems), problems

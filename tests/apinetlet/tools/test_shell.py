@@ -154,3 +154,45 @@ def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(60) == 0
     assert errors.read_text() == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["version", "-o=json"], ["version"]], ids=" ".join)
+def test_output_that_cannot_be_written_is_one_line_too(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert cli.main(words) == 1
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it where it was closed
+    assert cli.main(words) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "apinetlet: the output cannot be written: No space left on device",
+        "apinetlet: the output cannot be written: stdout is closed",
+    ]
+
+
+def test_output_that_cannot_be_written_is_not_tried_again_at_the_end() -> None:
+    words = [sys.executable, "-m", "apinetlet", "version", "-o=json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_warning_of_the_framework_is_not_added_to_what_a_tool_says() -> None:
+    """In a process of its own: here the test runner has its handlers everywhere."""
+    code = (
+        "import logging, sys; from apinetlet.tools import shell\n"
+        "from tests.apinetlet.tools.test_shell import ANSWER, tool\n"
+        "sys.exit(shell.run(tool(lambda *_: logging.getLogger('x').warning('careful') or ANSWER), ['-o=json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (ANSWER.status, b"")
+
+
+def test_words_that_are_no_text_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["rbac", "--generation=ironcore", "--api-net-namespace=\udcff", "-o=json"]) == 2
+    assert cli.main(["provider-id", "parse", "\udcff"]) == 2
+    [flag, word] = capsys.readouterr().err.splitlines()
+    assert flag == r"apinetlet: invalid value '\udcff' for flag --api-net-namespace: must be UTF-8"
+    assert word == r"apinetlet: the word '\udcff' is not UTF-8"

@@ -6,12 +6,16 @@ import json
 import os
 import pty
 import signal
+import socketserver
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
+import orjson
 import pytest
 
 from apinetlet import cli
@@ -74,6 +78,89 @@ def test_a_daemon_that_is_not_there_is_one_line(
     assert cli.main(["top", *once, f"--debug-bind-address={address}"]) == status
     [line] = capsys.readouterr().err.splitlines()
     assert says in line
+
+
+@contextmanager
+def answering(said: bytes) -> Iterator[str]:
+    """Whoever connects is told ``said``, whatever they want; its address."""
+
+    class Same(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(4096)
+            self.request.sendall(said)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Same) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def page(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        page(b"")[:-2] + b"cut",
+        page(b"x")[:-1],
+        page(b"5"),
+        page(b"null"),
+        page(b'{"a": 1}'),
+        page(b'[{"a": 1}]'),
+    ],
+)
+@pytest.mark.parametrize("once", [["--once"], []])
+def test_another_program_at_that_address_is_one_line(
+    said: bytes, once: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering(said) as address:
+        assert cli.main(["top", *once, f"--debug-bind-address={address}"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"apinetlet: no debug pages at {address}: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["foo bar:80", ":²", ":99999", "a/b:80"])
+def test_an_address_that_is_none_is_a_usage_error(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["top", "--once", f"--debug-bind-address={address}"]) == 2
+    assert capsys.readouterr().err.startswith("apinetlet: --debug-bind-address must be host:port, not ")
+
+
+@pytest.mark.parametrize("word", ["--interval=0s", "--keys=-1"])
+def test_a_pause_of_nothing_and_less_than_no_keys_are_usage_errors(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["top", word]) == 2
+    assert capsys.readouterr().err.startswith(f"apinetlet: {word.partition('=')[0]} must ")
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with answering(page(b"[]")) as address:
+        assert cli.main(["top", "--once", "-o=json", f"--debug-bind-address={address}"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"queues": [], "slowest": [], "informers": []}
+
+
+def test_the_live_view_without_rich_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    with answering(page(orjson.dumps([{**QUEUE, **COPY}]))) as address:
+        assert cli.main(["top", f"--debug-bind-address={address}"]) == 1
+    assert "tables need rich" in capsys.readouterr().err
 
 
 class TestRunning:
