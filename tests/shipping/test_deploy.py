@@ -173,6 +173,19 @@ class TestWithHelm:
             (("--set=apinet.namespace=apinet", "--set=replica=2"), "additional properties 'replica' not allowed"),
             (("--set=apinet.namespace=apinet", "--set=flags={workers=8}"), "does not match pattern"),
             (("--set=apinet.namespace=apinet", "--set=resources.limits.memory=lots"), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=resources.limits.memory=100m"), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=resources.requests.cpu=100Mi"), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=resources.limits.cpu=null"), "missing property 'cpu'"),
+            (("--set=apinet.namespace=apinet", "--set-json=networkPolicy.metricsFrom=[]"), "minItems"),
+            (("--set=apinet.namespace=apinet", "--set-json=networkPolicy.metricsFrom=[{}]"), "minProperties"),
+            (("--set=apinet.namespace=apinet", "--set=networkPolicy.metricsFrom={monitoring}"), "want object"),
+            (("--set=apinet.namespace=apinet", "--set=networkPolicy.apiServerPorts={443}"), "want object"),
+            (
+                ("--set=apinet.namespace=apinet", '--set-json=networkPolicy.apiServerPorts=[{"prot":"TCP"}]'),
+                "additional properties 'prot' not allowed",
+            ),
+            (("--set=apinet.namespace=apinet", "--set=tolerations={x}"), "want object"),
+            (("--set=apinet.namespace=apinet", "--set=monitoring.runbooks=https://docs"), "does not match pattern"),
             (("--set=apinet.namespace=apinet", "--set=source.rotate=true"), "/source/kubeconfigSecret': minLength"),
             (
                 ("--set=apinet.namespace=apinet", "--set=source.bootstrapSecret=x"),
@@ -185,6 +198,25 @@ class TestWithHelm:
         made = helm(*words)
         assert made.returncode != 0
         assert said in made.stderr
+
+    def test_what_kubernetes_takes_is_taken(self) -> None:
+        """Quantities with a fraction or a decimal unit, a Secret whose name has a dot, ports by range or by name."""
+        ports = '[{"port":443},{"port":6443,"endPort":6445,"protocol":"TCP"},{"port":"https"}]'
+        words = ["--set=apinet.namespace=apinet", f"--set-json=networkPolicy.apiServerPorts={ports}"]
+        words += [
+            "--set=resources.limits.cpu=1.5",
+            "--set=resources.requests.cpu=1",
+            "--set=source.kubeconfigSecret=a.b",
+        ]
+        words += ["--set=resources.limits.memory=1.5Gi", "--set=resources.requests.memory=512M"]
+        words += ['--set-json=tolerations=[{"key":"a","operator":"Exists","effect":"NoSchedule"}]']
+        made = charted(*words, "--set=monitoring.runbooks=https://docs/")
+        [deployment] = [one for one in made if one["kind"] == "Deployment"]
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        assert container["resources"] == {
+            "requests": {"cpu": "1", "memory": "512M"},
+            "limits": {"cpu": "1.5", "memory": "1.5Gi"},
+        }
 
     def test_a_chart_that_rotates_makes_what_the_bases_would(self) -> None:
         made = charted(*(f"--set={path}={str(value).lower()}" for path, value in ROTATING.items()))
