@@ -1,6 +1,7 @@
 """``deploy`` says the same twice, and API servers take every word of it."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import yaml
 from apinetlet import flags
 from apinetlet.api import GENERATIONS
 from apinetlet.settings import Settings
+from apinetlet.tools import rbac
 from reconcile import Client
 from reconcile.kube.kinds import CRD, NAMESPACE
 from reconcile.testing.apiserver import ApiServer
-from tests.shipping.rendering import by_name, charted, definitions, helm, kustomized, monitored, resource
+from tests.shipping.rendering import by_name, charted, definitions, helm, kustomized, monitored, noted, resource
 from tools.deploy import objects, values, write
 from tools.deploy.template import filled
 from tools.deploy.write import FOLDER
@@ -198,6 +200,24 @@ class TestWithHelm:
         made = helm(*words)
         assert made.returncode != 0
         assert said in made.stderr
+
+    @pytest.mark.parametrize("rotate", [False, True], ids=["kept by others", "renewed"])
+    def test_the_notes_name_the_rights_of_every_identity_that_is_not_the_pods(
+        self, rotate: bool, tmp_path: Path
+    ) -> None:
+        """By commands that say what the values say: other namespaces have other rights."""
+        words = ["--set=apinet.namespace=prod,source.namespace=home,generation=onmetal"]
+        words += [f"--set={side}.kubeconfigSecret={side}-login,{side}.rotate={str(rotate).lower()}"
+                  for side in objects.SIDES]  # fmt: skip
+        told = noted(*words, folder=tmp_path)
+        found = [flags.parse(shlex.split(line)[2:], rbac.Flags) for line in told if "apinetlet rbac" in line]
+        assert [one.side for one, rest in found if not rest] == list(objects.SIDES)
+        for settings, _ in found:
+            assert (settings.generation, settings.api_net_namespace, settings.namespace) == ("onmetal", "prod", "home")
+        [(source, _), (apinet, _)] = found
+        assert (source.leader_elect, source.leader_election_namespace) == (True, "net")
+        assert (source.rotate_certificates, apinet.api_net_rotate_certificates) == (rotate, rotate)
+        assert (source.subject, apinet.api_net_subject) == (("", "") if rotate else ("User:NAME", "User:NAME"))
 
     def test_what_kubernetes_takes_is_taken(self) -> None:
         """Quantities with a fraction or a decimal unit, a Secret whose name has a dot, ports by range or by name."""
