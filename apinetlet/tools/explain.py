@@ -50,12 +50,14 @@ class Seen:
 
     @property
     def state(self) -> str:
-        """What people look at: a state, a phase, and what was allocated."""
+        """What people look at: a state, a phase, what was allocated, and how each peering stands."""
         status, spec = (self.document.get(part) or {} for part in ("status", "spec"))
-        found = [status.get(name) for name in ("state", "phase", "ip", "virtualIP")]
+        found = [status.get(name) for name in ("state", "phase", "ip")]
+        found += map(_address, [*(status.get("ips") or ()), status.get("virtualIP")])
         found += [spec.get(name) for name in ("id", "ip", "providerID")]
-        found += [one.get("ip") for one in spec.get("ips") or () if isinstance(one, Mapping)]
-        return " ".join(dict.fromkeys(str(one) for one in found if one))
+        found += map(_address, [*(spec.get("ips") or ()), *(spec.get("publicIPs") or ())])
+        told = " ".join(dict.fromkeys(str(one) for one in found if one))
+        return " ".join(part for part in (told, *_peerings(status.get("peerings"))) if part)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -78,6 +80,17 @@ class Seen:
         doing = "deleting" if self.meta.is_deleting else ""
         words = " ".join(part for part in (doing, self.state) if part)
         return self.cluster, self.kind, self.meta.key, words or "-", ", ".join(self.meta.finalizers) or "-"
+
+
+def _address(given: Any) -> str:
+    """Of an entry of a list: some kinds have texts there, some more than that, and what is wished for has none yet."""
+    found = given.get("ip") if isinstance(given, Mapping) else given
+    return str(found or "")
+
+
+def _peerings(given: Any) -> Iterable[str]:
+    """Of a source; its counterpart has them by partition, which says the same with less."""
+    return [f"{one.get('name')}: {one.get('state')}" for one in given or ()] if isinstance(given, list) else []
 
 
 @frozen

@@ -22,6 +22,7 @@ from reconcile.testing.faults import FaultPlan, FaultyTransport, Rule, Status
 from tests.scenarios.daemon import Lab, lab
 
 SETTINGS = Settings(api_net_namespace=TARGET_NAMESPACE)
+UNPEERED = Settings(api_net_namespace=TARGET_NAMESPACE, disable_network_peering=True)
 ASKER = "asker"
 PUBLIC = {"type": "Public", "networkRef": {"name": "blue"}}
 WEB = {
@@ -170,6 +171,34 @@ async def test_an_object_that_is_mapped_is_explained_with_its_counterpart_and_no
     balancer = facts(await explained(place, "LoadBalancer", "web"))
     assert {one["kind"] for one in balancer["targets"]} == {"LoadBalancer", "LoadBalancerRouting"}
     assert writes(place) == []
+
+
+async def test_the_addresses_that_were_given_stand_on_both_sides(place: Lab) -> None:
+    await populate(place)
+    async with place.daemon():
+        await place.rest()
+    told = facts(await explained(place, "LoadBalancer", "web"))
+    [address] = place.world.declared("loadbalancers")["web"]["status"]["ips"]
+    assert told["source"]["state"] == address
+    assert {one["kind"]: one["state"] for one in told["targets"]} == {
+        "LoadBalancer": address,
+        "LoadBalancerRouting": "",
+    }
+
+
+async def test_how_a_peering_stands_is_part_of_how_its_network_stands(ironcore: Lab) -> None:
+    await ironcore.world.declare(
+        "networks", "blue", {"peerings": [{"name": "to-green", "networkRef": {"name": "green"}}]}
+    )
+    async with ironcore.daemon():
+        await ironcore.rest()
+    resource, key = ironcore.world.at_source["networks"], ObjectKey("default", "blue")
+    for state, verdict in (("Pending", "waits"), ("Ready", "mapped")):
+        said = MergePatch({"status": {"peerings": [{"name": "to-green", "state": state}]}})
+        await ironcore.world.source.client().patch(resource, key, said, subresource="status")
+        told = facts(await explained(ironcore, "Network", "blue", UNPEERED))
+        assert told["source"]["state"].endswith(f" to-green: {state}")
+        assert told["verdict"] == verdict
 
 
 async def test_an_object_that_waits_is_explained_with_what_it_waits_for_and_its_events(ironcore: Lab) -> None:
