@@ -19,7 +19,7 @@ from apinetlet.pod import pod_namespace
 from apinetlet.settings import AUTO, Settings
 from apinetlet.tools import fields
 from apinetlet.tools.declared import declared
-from apinetlet.tools.findings import KindFacts, LeaseFacts, Lifetime, SideFacts
+from apinetlet.tools.findings import LOGIN, KindFacts, LeaseFacts, Lifetime, SideFacts
 from apinetlet.tools.rights import connecting, rights
 from reconcile import Client, KubeError, Manager, NotFound, ObjectKey, Resource
 from reconcile.core.clock import utc
@@ -32,9 +32,6 @@ from reconcile.kube.request import HttpRequest
 from reconcile.kube.times import parse_time
 from reconcile.manager.preflight import missing
 from reconcile.manager.rbac import Rule
-
-LOGIN = "our login"
-"""Whose certificate it is that we show."""
 
 
 @frozen

@@ -88,6 +88,18 @@ def test_who_would_stand_by_needs_nobody_to_stop() -> None:
     assert judged(held, evolve(SETTINGS, leader_elect=True)) == []
 
 
+def test_a_certificate_that_the_daemon_renews_may_be_short_lived_but_not_over() -> None:
+    rotates = evolve(SETTINGS, rotate_certificates=True, kubeconfig="kept")
+    assert judged(evolve(GOOD, lifetimes=a_lifetime(hours=5)), rotates) == []
+    of_the_server = (Lifetime("the server", NOW + dt.timedelta(hours=5)),)
+    [found] = judged(evolve(GOOD, lifetimes=of_the_server), rotates)
+    assert found.level == "warning"
+    [found] = judged(evolve(GOOD, lifetimes=a_lifetime(hours=-1)), rotates)
+    assert found.level == "problem"
+    [found] = judged(evolve(GOOD, side=APINET, lifetimes=a_lifetime(hours=5)), rotates)
+    assert found.level == "warning"
+
+
 def test_no_generation_at_all_is_a_problem() -> None:
     [found] = judged(evolve(GOOD, generations=()), generation=None)
     assert "install the API of onmetal or ironcore" in found.todo
