@@ -26,7 +26,7 @@ apinetlet top shows what a running daemon does: queues, the oldest wait, what is
 and which keys are slowest. The daemon needs --debug-bind-address. Exit status of --once: 1 if something is late.
 
   apinetlet top --debug-bind-address=127.0.0.1:8082
-  kubectl port-forward deployment/apinetlet 8082 & apinetlet top --once -o json
+  apinetlet top --once -o json      of a pod: while kubectl port-forward deployment/apinetlet 8082 goes on beside it
 """
 
 _VIEW = "View"
