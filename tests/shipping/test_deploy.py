@@ -135,6 +135,8 @@ def test_the_memory_asked_for_fits_what_was_measured() -> None:
     asked, allowed = (int(text.removesuffix("Mi")) * 2**20 / 1e6 for text in values.MEMORY)
     assert small < asked
     assert large + (large - small) < allowed  # twice as many objects
+    guide = (ROOT / "docs" / "howto" / "deploy.md").read_text()
+    assert f"{small:g} MB with 1,000 objects, {large:g} MB with 20,000 in a cache" in guide
 
 
 def test_the_values_of_the_chart_are_those_of_the_schema() -> None:
