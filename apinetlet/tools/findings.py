@@ -112,7 +112,8 @@ def _of_side(
     yield _generation(settings, generation, facts)
     yield from _kinds(facts)
     yield from (_namespace(side, name, exists) for name, exists in facts.namespaces.items())
-    yield from _rights(facts)
+    if generation is not None:  # which are needed depends on it
+        yield from _rights(facts)
     if facts.lease is not None:
         yield _lease(settings, side, facts.lease)
 
@@ -147,6 +148,9 @@ def _days(left: dt.timedelta) -> str:
 
 def _generation(settings: Settings, generation: Generation | None, facts: SideFacts) -> Finding:
     served = " and ".join(facts.generations) or "none"
+    if generation is None and facts.side != SOURCE and facts.generations:
+        what = f"serves {served}; which one is needed the source cluster tells"
+        return Finding("unknown", facts.side, "generation", what)
     if generation is None:
         todo = f"install the API of {' or '.join(GENERATIONS)}; until then the daemon waits"
         return Finding("problem", facts.side, "generation", f"it serves {served}", todo)

@@ -51,6 +51,18 @@ class Flags:
     keys: int = setting(10, "so many of the slowest keys", group=_VIEW)
     o: str = shell.form()
 
+    def check(self) -> "Flags":
+        """Itself, if its values make sense.
+
+        Raises:
+            FlagError: one does not; names it.
+        """
+        if self.interval <= 0:
+            raise FlagError("--interval must be more than 0: whoever looks all the time keeps the daemon from its work")
+        if self.keys < 0:
+            raise FlagError(f"--keys must not be negative, not {self.keys}")
+        return self
+
 
 @frozen
 class View:
@@ -63,7 +75,7 @@ class View:
 def work(flags: Flags, places: Sequence[str]) -> Answer:
     """Look once; ``main`` does the rest."""
     shell.wanted(places)
-    return answer(look(flags.debug_bind_address), flags.keys)
+    return answer(look(flags.check().debug_bind_address), flags.keys)
 
 
 def look(address: str) -> View:
@@ -172,6 +184,7 @@ def main(words: Sequence[str]) -> int:
     """Run the tool."""
     try:
         flags, places = shell.read(words, Flags, {})
+        flags.check()
         is_live = not flags.once and not shell.HELP & set(words) and not places
     except FlagError:
         is_live = False  # the shell tells what is wrong

@@ -26,6 +26,7 @@ from tests.apinetlet.tools.guarded import ROBOT, SETTINGS, grant, guarded, least
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 GOOD = SideFacts(SOURCE, "server:443", version="v1.36.3", generations=("ironcore",), missing=())
 LEASE_NAME = "home/lease"
+SETTINGS_OF_ANY = evolve(SETTINGS, generation="auto")
 
 
 def judged(facts: SideFacts, settings: Settings = SETTINGS, generation: Generation | None = IRONCORE) -> list[Finding]:
@@ -103,6 +104,18 @@ def test_a_certificate_that_the_daemon_renews_may_be_short_lived_but_not_over() 
 def test_no_generation_at_all_is_a_problem() -> None:
     [found] = judged(evolve(GOOD, generations=()), generation=None)
     assert "install the API of onmetal or ironcore" in found.todo
+
+
+def test_who_cannot_be_asked_for_the_generation_is_the_only_problem() -> None:
+    """Which kinds and rights are needed on the other side nobody knows before."""
+    dead = SideFacts(SOURCE, "server:443", error="no answer")
+    other = evolve(GOOD, side=APINET, missing=None)
+    found = [one for one in findings(SETTINGS_OF_ANY, None, [dead, other], NOW) if one.level != "ok"]
+    assert [(one.level, one.side, one.about) for one in found] == [
+        ("problem", SOURCE, "server"),
+        ("unknown", APINET, "generation"),
+    ]
+    assert found[1].what == "serves ironcore; which one is needed the source cluster tells"
 
 
 # -- asked of servers --------------------------------------------------------------------------------------------------
