@@ -21,6 +21,7 @@ from apinetlet.tools.sides import Sides, sides
 from reconcile import Controller, KubeError, ObjectKey, ObjectMeta, Request, Resource, Seconds
 from reconcile.cache.entry import Entry
 from reconcile.controller.handler import enqueue_self
+from reconcile.kube.discovery import Discovery
 from reconcile.kube.errors import Forbidden
 from reconcile.kube.kinds import EVENT
 
@@ -135,7 +136,7 @@ async def explained(settings: Settings, both: Sides, kind: str, key: ObjectKey, 
         Failure: there is no such object, nor anything that was made for it.
     """
     async with rehearsal(settings, both, timeout=timeout) as rehearsed:
-        controller, resource = chosen(rehearsed.daemon.controllers, kind)
+        controller, resource = chosen(rehearsed.daemon.controllers, kind, await both.source.discover())
         entry = rehearsed.daemon.cluster(SOURCE).store(resource).entry(key)
         source = None if entry is None else _seen(SOURCE, resource.kind, entry)
         origins = Origins(both.generation, resource.kind)
@@ -160,8 +161,8 @@ async def explained(settings: Settings, both: Sides, kind: str, key: ObjectKey, 
     )
 
 
-def chosen(controllers: Iterable[Controller], kind: str) -> tuple[Controller, Resource[Any]]:
-    """Who looks after a kind, which may be named as kubectl takes it.
+def chosen(controllers: Iterable[Controller], kind: str, served: Discovery) -> tuple[Controller, Resource[Any]]:
+    """Who looks after a kind, which may be named as kubectl takes it, so by a short name of the server's, too.
 
     Raises:
         FlagError: nobody does; lists those that somebody does look after.
@@ -172,7 +173,9 @@ def chosen(controllers: Iterable[Controller], kind: str) -> tuple[Controller, Re
             if wire.handler is enqueue_self:  # the first is the kind that it is for
                 known.setdefault(one, wire.resource)
     for controller, resource in known.items():
-        if kind.lower() in (resource.kind.lower(), resource.plural, resource.name):
+        found = served.find(resource.group, resource.kind, resource.version)
+        short = found.short_names if found is not None else ()
+        if kind.lower() in (resource.kind.lower(), resource.plural, resource.name, *short):
             return controller, resource
     kinds = ", ".join(resource.kind for resource in known.values())
     raise FlagError(f"nothing of kind {kind!r} is mapped; there are {kinds}")

@@ -251,6 +251,15 @@ async def test_nothing_at_all_of_that_name_is_a_failure_and_an_unknown_kind_a_wr
         await explained(ironcore, "Pod", "blue")
 
 
+@pytest.mark.parametrize(
+    "kind", ["NetworkPolicy", "networkpolicies.networking.ironcore.dev", "networkpolicy", "netpol"]
+)
+async def test_a_kind_is_named_as_kubectl_takes_it(ironcore: Lab, kind: str) -> None:
+    policy = {"networkRef": {"name": "blue"}, "networkInterfaceSelector": {}, "policyTypes": ["Ingress"]}
+    await ironcore.world.declare("networkpolicies", "pol", policy)
+    assert facts(await explained(ironcore, kind, "pol"))["kind"] == "NetworkPolicy"
+
+
 async def test_what_is_left_of_a_source_that_is_gone_is_explained(ironcore: Lab) -> None:
     await ironcore.dangling()
     story = await explain.explained(SETTINGS, asking(ironcore), "Network", ObjectKey("default", "nobody"), timeout=30.0)
