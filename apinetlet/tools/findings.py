@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 from attrs import field, frozen
 
 from apinetlet.api import GENERATIONS, Generation
-from apinetlet.assembly import SOURCE
+from apinetlet.assembly import APINET, SOURCE
 from apinetlet.settings import Settings
 from reconcile import Seconds
 from reconcile.manager.rbac import Rule
@@ -109,6 +109,9 @@ def _of_side(
     if facts.is_new:
         yield Finding("ok", side, "certificate of our login", "none yet: the daemon requests it at its start")
     yield from (_lifetime(settings, facts.side, one, now) for one in facts.lifetimes)
+    if side not in (SOURCE, APINET):  # where the pod is nothing is mapped
+        yield from _rights(facts)
+        return
     yield _generation(settings, generation, facts)
     yield from _kinds(facts)
     yield from (_namespace(side, name, exists) for name, exists in facts.namespaces.items())
@@ -134,8 +137,8 @@ def _lifetime(settings: Settings, side: str, one: Lifetime, now: dt.datetime) ->
     about, left = f"certificate of {one.what}", one.ends - now
     if left <= dt.timedelta(0):
         return Finding("problem", side, about, f"expired at {one.ends:%Y-%m-%d %H:%M}", "renew it")
-    rotates = settings.rotate_certificates if side == SOURCE else settings.api_net_rotate_certificates
-    if rotates and one.what == LOGIN:
+    rotates = {SOURCE: settings.rotate_certificates, APINET: settings.api_net_rotate_certificates}
+    if rotates.get(side) and one.what == LOGIN:
         return Finding("ok", side, about, f"ends in {_days(left)}, and the daemon renews it")
     if left < SOON:
         return Finding("warning", side, about, f"ends in {_days(left)}", "renew it, or see that somebody does")

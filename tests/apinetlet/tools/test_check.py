@@ -162,6 +162,25 @@ async def test_before_there_is_a_certificate_of_our_own_only_the_rights_to_reque
     assert about["rights"] == "all that a request for a certificate needs"
 
 
+async def test_the_right_to_the_secret_of_a_kubeconfig_is_asked_for_where_the_pod_is() -> None:
+    settings = evolve(SETTINGS, kubeconfig_secret_name="kept", rotate_certificates=True)
+    environment = {"POD_NAMESPACE": "default"}
+    async with guarded(IRONCORE) as world:
+        source, apinet, host = (
+            server.client(user=ROBOT, user_agent=DAEMON) for server in (world.source, world.apinet, world.source)
+        )
+        found = []
+        for granted in ([], [Rule(SOURCE, "default", "", "secrets", ("get", "create", "patch"), "kept")]):
+            await grant(world, granted)
+            gathered = await gather(settings, source, apinet, environment=environment, host=host)
+            judged = findings(settings, IRONCORE, gathered.sides, utc())
+            found.append([(one.level, one.about, one.what) for one in judged if one.side == "pod"])
+    [[server, without], [_, whole]] = found
+    assert server[:2] == ("ok", "server")
+    assert without == ("problem", "rights", "missing: get, create, patch secrets kept in namespace default of pod")
+    assert whole == ("ok", "rights", "all that are needed")
+
+
 async def test_every_right_that_is_missing_is_named_with_the_rule_to_add() -> None:
     lost = ("ips", "prefixes")
     async with guarded(IRONCORE) as world:
