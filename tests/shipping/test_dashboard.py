@@ -18,7 +18,7 @@ from apinetlet.connections import connections
 from apinetlet.demo.story import STORY
 from apinetlet.demo.world import DAEMON, World
 from apinetlet.settings import Settings
-from reconcile import ManagerSettings
+from reconcile import Manager, ManagerSettings
 from reconcile.core.clock import utc
 from reconcile.manager.web import Call
 from reconcile.testing.plugin import AnyioBackend
@@ -33,10 +33,8 @@ Scrape: TypeAlias = Mapping[str, str]
 """Values by series."""
 OF_PROMETHEUS: Final = {"up", "job", "instance"}
 """What a daemon does not tell of itself."""
-STRANDED: Final = {"networkRef": {"name": "nowhere"}, "networkInterfaceSelector": {}, "policyTypes": ["Ingress"]}
-"""A policy that waits for a network that nobody makes."""
-
-
+STRANDED: Final = {"type": "Public", "ipFamily": "IPv4", "networkRef": {"name": "nowhere"}}
+"""A gateway that waits for a network that nobody makes."""
 pytestmark = pytest.mark.proof
 
 
@@ -63,7 +61,6 @@ async def scrapes(anyio_backend: AnyioBackend, tmp_path_factory: pytest.TempPath
         both.show(daemon)
         found = []
         async with daemon:
-            await world.declare("networkpolicies", "stranded", STRANDED)
             for number, step in enumerate(STORY[:-1]):
                 if number == len(STORY) // 2:
                     world.apinet.end_watches()  # they are begun again, and counted
@@ -71,9 +68,18 @@ async def scrapes(anyio_backend: AnyioBackend, tmp_path_factory: pytest.TempPath
                 with anyio.fail_after(20):
                     while not step.goal(world):
                         await anyio.sleep(0.02)
-                assert daemon.metrics is not None
-                found.append(read((await daemon.metrics.figures.page(Call())).body.decode()))
+                found.append(await scraped(daemon))
+            await world.declare("natgateways", "stranded", STRANDED)
+            with anyio.fail_after(20):
+                while 'state="waiting"' not in " ".join(last := await scraped(daemon)):
+                    await anyio.sleep(0.02)
+            found.append(last)
         return found
+
+
+async def scraped(daemon: Manager) -> Scrape:
+    assert daemon.metrics is not None
+    return read((await daemon.metrics.figures.page(Call())).body.decode())
 
 
 def read(page: str) -> Scrape:
