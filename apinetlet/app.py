@@ -52,7 +52,7 @@ async def _main(settings: Settings) -> int:
     try:
         await run(settings)
         status = 0
-    except (KubeError, PartEnded, ServiceStuck, OSError, ValueError) as error:
+    except (KubeError, PartEnded, ServiceStuck, OSError, ValueError, ImportError) as error:  # the last: an extra
         log.error("Cannot go on error=%s", error)
     except Exception as error:
         log.error("Cannot go on, and did not expect it error=%r", error, exc_info=error)

@@ -72,7 +72,8 @@ class Connections:
 
     source: Connection
     apinet: Connection
-    _host: Client | None = field(default=None, repr=False)
+    host: Client | None = field(default=None, repr=False)
+    """The cluster where the process runs, if it has a kubeconfig in a Secret there."""
 
     async def begin(self, generation: Generation, settings: Settings) -> None:
         """Have a certificate wherever one is wanted; half a minute at most for each.
@@ -80,8 +81,8 @@ class Connections:
         Raises:
             LoginError: there is none to be had, or no place to keep it; says for which cluster.
         """
-        if self._host is not None:
-            self._host.field_manager = store_manager(generation)
+        if self.host is not None:
+            self.host.field_manager = store_manager(generation)
         for one in (self.source, self.apinet):
             if one.rotation is not None:
                 whom = subject(generation, one.side.name, settings.api_net_namespace)

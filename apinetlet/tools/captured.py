@@ -42,11 +42,10 @@ class _Refused(Exception):
 
 @define(eq=False)
 class Captured:
-    """``Transport`` over another one, whose user writes as ``manager``."""
+    """``Transport`` over another one."""
 
     cluster: str
     inner: Transport
-    manager: str
     told: list[Document] = field(factory=list, init=False)
     """The Events that would be written."""
     _touched: dict[str, Touched] = field(factory=dict, init=False)
@@ -92,7 +91,7 @@ class Captured:
         path = path if info.name else f"{path}/{name}"
         known = self._touched.get(path)
         live = known.after if known is not None else await self._live(path, timeout)
-        after = _written(request, info, body, live, self.manager)
+        after = _written(request, info, body, live)
         before = known.before if known is not None else live
         if after is not None and applied.ended(after):
             after = None
@@ -112,9 +111,7 @@ class Captured:
         return found
 
 
-def _written(
-    request: HttpRequest, info: RequestInfo, body: Document, live: Document | None, manager: str
-) -> Document | None:
+def _written(request: HttpRequest, info: RequestInfo, body: Document, live: Document | None) -> Document | None:
     """What a write would leave; raises ``_Refused`` where the server surely would."""
     at = format_time(utc())
     kind = request.headers.get("content-type", "")
@@ -123,7 +120,7 @@ def _written(
             raise _Refused(409, "AlreadyExists", "there is an object of that name")
         return applied.created(body, at)
     if kind == APPLY:
-        return applied.applied(live, body, manager=manager, at=at)
+        return applied.applied(live, body, manager=request.get("fieldManager"), at=at)
     if live is None:
         raise _Refused(404, "NotFound", "there is no such object")
     guards = (body.get("preconditions") if info.verb == "delete" else body.get("metadata")) or {}

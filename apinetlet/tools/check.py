@@ -47,7 +47,9 @@ async def checked(settings: Settings, environment: Mapping[str, str]) -> Answer:
         Failure: a kubeconfig cannot be used.
     """
     async with reaching(settings) as reach:
-        gathered = await gather(settings, reach.source, reach.apinet, environment=environment, own=reach.own)
+        gathered = await gather(
+            settings, reach.source, reach.apinet, environment=environment, own=reach.own, host=reach.host
+        )
         return answer(gathered, findings(settings, gathered.generation, gathered.sides, utc()))
 
 

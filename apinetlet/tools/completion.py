@@ -133,7 +133,9 @@ def _bash_values(word: Word) -> Iterable[str]:
             yield f'{head}COMPREPLY=($(compgen -W "{" ".join(choices)}" -- "$cur")); return ;;'
         elif flag.takes in ("file", "folder"):
             only = "-d" if flag.takes == "folder" else "-f"
-            yield f'{head}compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen {only} -- "$cur")); return ;;'
+            # line by line, for a name may have spaces
+            found = f'mapfile -t COMPREPLY < <(compgen {only} -- "$cur")'
+            yield f"{head}compopt -o filenames 2>/dev/null; {found}; return ;;"
         elif flag.takes:
             yield f"{head}return ;;"
 
@@ -177,6 +179,7 @@ def _zsh_case(word: Word) -> Iterable[str]:
     specs = _zsh_flags(word)
     if word.words:
         specs.append(shlex.quote(f"1:word:({' '.join(word.words)})"))
+    specs.append(shlex.quote("*:word:( )"))  # without it no flag is offered after the second word
     yield f"    {word.word})"
     yield '        words=("${(@)words[2,-1]}"); (( CURRENT-- ))'
     yield f"        _arguments {' '.join(chr(92) + chr(10) + '        ' + spec for spec in specs)} ;;"

@@ -21,6 +21,7 @@ from apinetlet.tools.sides import Sides, sides
 from reconcile import Controller, KubeError, ObjectKey, ObjectMeta, Request, Resource, Seconds
 from reconcile.cache.entry import Entry
 from reconcile.controller.handler import enqueue_self
+from reconcile.kube.discovery import Discovery
 from reconcile.kube.errors import Forbidden
 from reconcile.kube.kinds import EVENT
 
@@ -50,12 +51,14 @@ class Seen:
 
     @property
     def state(self) -> str:
-        """What people look at: a state, a phase, and what was allocated."""
+        """What people look at: a state, a phase, what was allocated, and how each peering stands."""
         status, spec = (self.document.get(part) or {} for part in ("status", "spec"))
-        found = [status.get(name) for name in ("state", "phase", "ip", "virtualIP")]
+        found = [status.get(name) for name in ("state", "phase", "ip")]
+        found += map(_address, [*(status.get("ips") or ()), status.get("virtualIP")])
         found += [spec.get(name) for name in ("id", "ip", "providerID")]
-        found += [one.get("ip") for one in spec.get("ips") or () if isinstance(one, Mapping)]
-        return " ".join(dict.fromkeys(str(one) for one in found if one))
+        found += map(_address, [*(spec.get("ips") or ()), *(spec.get("publicIPs") or ())])
+        told = " ".join(dict.fromkeys(str(one) for one in found if one))
+        return " ".join(part for part in (told, *_peerings(status.get("peerings"))) if part)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -78,6 +81,17 @@ class Seen:
         doing = "deleting" if self.meta.is_deleting else ""
         words = " ".join(part for part in (doing, self.state) if part)
         return self.cluster, self.kind, self.meta.key, words or "-", ", ".join(self.meta.finalizers) or "-"
+
+
+def _address(given: Any) -> str:
+    """Of an entry of a list: some kinds have texts there, some more than that, and what is wished for has none yet."""
+    found = given.get("ip") if isinstance(given, Mapping) else given
+    return str(found or "")
+
+
+def _peerings(given: Any) -> Iterable[str]:
+    """Of a source; its counterpart has them by partition, which says the same with less."""
+    return [f"{one.get('name')}: {one.get('state')}" for one in given or ()] if isinstance(given, list) else []
 
 
 @frozen
@@ -122,7 +136,7 @@ async def explained(settings: Settings, both: Sides, kind: str, key: ObjectKey, 
         Failure: there is no such object, nor anything that was made for it.
     """
     async with rehearsal(settings, both, timeout=timeout) as rehearsed:
-        controller, resource = chosen(rehearsed.daemon.controllers, kind)
+        controller, resource = chosen(rehearsed.daemon.controllers, kind, await both.source.discover())
         entry = rehearsed.daemon.cluster(SOURCE).store(resource).entry(key)
         source = None if entry is None else _seen(SOURCE, resource.kind, entry)
         origins = Origins(both.generation, resource.kind)
@@ -147,8 +161,8 @@ async def explained(settings: Settings, both: Sides, kind: str, key: ObjectKey, 
     )
 
 
-def chosen(controllers: Iterable[Controller], kind: str) -> tuple[Controller, Resource[Any]]:
-    """Who looks after a kind, which may be named as kubectl takes it.
+def chosen(controllers: Iterable[Controller], kind: str, served: Discovery) -> tuple[Controller, Resource[Any]]:
+    """Who looks after a kind, which may be named as kubectl takes it, so by a short name of the server's, too.
 
     Raises:
         FlagError: nobody does; lists those that somebody does look after.
@@ -159,7 +173,9 @@ def chosen(controllers: Iterable[Controller], kind: str) -> tuple[Controller, Re
             if wire.handler is enqueue_self:  # the first is the kind that it is for
                 known.setdefault(one, wire.resource)
     for controller, resource in known.items():
-        if kind.lower() in (resource.kind.lower(), resource.plural, resource.name):
+        found = served.find(resource.group, resource.kind, resource.version)
+        short = found.short_names if found is not None else ()
+        if kind.lower() in (resource.kind.lower(), resource.plural, resource.name, *short):
             return controller, resource
     kinds = ", ".join(resource.kind for resource in known.values())
     raise FlagError(f"nothing of kind {kind!r} is mapped; there are {kinds}")

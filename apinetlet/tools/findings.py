@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 from attrs import field, frozen
 
 from apinetlet.api import GENERATIONS, Generation
+from apinetlet.assembly import APINET, SOURCE
 from apinetlet.settings import Settings
 from reconcile import Seconds
 from reconcile.manager.rbac import Rule
@@ -17,7 +18,9 @@ Level: TypeAlias = Literal["ok", "unknown", "warning", "problem"]
 SKEW: Final[Seconds] = 5.0
 """Clocks that differ by more make timestamps hard to read; an expiry comes early or late by it."""
 SOON: Final = dt.timedelta(days=14)
-"""What ends within this time should be renewed now."""
+"""What ends within this time should be renewed now, unless the daemon does that."""
+LOGIN: Final = "our login"
+"""Whose certificate it is that we show."""
 
 
 @frozen
@@ -105,11 +108,15 @@ def _of_side(
     yield from _clock(facts)
     if facts.is_new:
         yield Finding("ok", side, "certificate of our login", "none yet: the daemon requests it at its start")
-    yield from (_lifetime(facts.side, one, now) for one in facts.lifetimes)
+    yield from (_lifetime(settings, facts.side, one, now) for one in facts.lifetimes)
+    if side not in (SOURCE, APINET):  # where the pod is nothing is mapped
+        yield from _rights(facts)
+        return
     yield _generation(settings, generation, facts)
     yield from _kinds(facts)
     yield from (_namespace(side, name, exists) for name, exists in facts.namespaces.items())
-    yield from _rights(facts)
+    if generation is not None:  # which are needed depends on it
+        yield from _rights(facts)
     if facts.lease is not None:
         yield _lease(settings, side, facts.lease)
 
@@ -126,10 +133,13 @@ def _clock(facts: SideFacts) -> Iterator[Finding]:
         yield Finding("ok", facts.side, "clock", "agrees with ours")
 
 
-def _lifetime(side: str, one: Lifetime, now: dt.datetime) -> Finding:
+def _lifetime(settings: Settings, side: str, one: Lifetime, now: dt.datetime) -> Finding:
     about, left = f"certificate of {one.what}", one.ends - now
     if left <= dt.timedelta(0):
         return Finding("problem", side, about, f"expired at {one.ends:%Y-%m-%d %H:%M}", "renew it")
+    rotates = {SOURCE: settings.rotate_certificates, APINET: settings.api_net_rotate_certificates}
+    if rotates.get(side) and one.what == LOGIN:
+        return Finding("ok", side, about, f"ends in {_days(left)}, and the daemon renews it")
     if left < SOON:
         return Finding("warning", side, about, f"ends in {_days(left)}", "renew it, or see that somebody does")
     return Finding("ok", side, about, f"ends in {_days(left)}")
@@ -141,6 +151,9 @@ def _days(left: dt.timedelta) -> str:
 
 def _generation(settings: Settings, generation: Generation | None, facts: SideFacts) -> Finding:
     served = " and ".join(facts.generations) or "none"
+    if generation is None and facts.side != SOURCE and facts.generations:
+        what = f"serves {served}; which one is needed the source cluster tells"
+        return Finding("unknown", facts.side, "generation", what)
     if generation is None:
         todo = f"install the API of {' or '.join(GENERATIONS)}; until then the daemon waits"
         return Finding("problem", facts.side, "generation", f"it serves {served}", todo)

@@ -19,8 +19,8 @@ from apinetlet.pod import pod_namespace
 from apinetlet.settings import AUTO, Settings
 from apinetlet.tools import fields
 from apinetlet.tools.declared import declared
-from apinetlet.tools.findings import KindFacts, LeaseFacts, Lifetime, SideFacts
-from apinetlet.tools.rights import connecting, rights
+from apinetlet.tools.findings import LOGIN, KindFacts, LeaseFacts, Lifetime, SideFacts
+from apinetlet.tools.rights import POD, connecting, rights
 from reconcile import Client, KubeError, Manager, NotFound, ObjectKey, Resource
 from reconcile.core.clock import utc
 from reconcile.kube import tls
@@ -34,16 +34,16 @@ from reconcile.kube.times import parse_time
 from reconcile.manager.preflight import missing
 from reconcile.manager.rbac import Rule
 
-LOGIN = "our login"
-"""Whose certificate it is that we show."""
-
 
 @frozen
 class Gathered:
-    """The facts of both sides, and the generation that the daemon would serve; ``None`` if there is none."""
+    """The facts of both sides, and the generation that the daemon would serve; ``None`` if there is none.
+
+    After both comes the cluster of the Secrets with kubeconfigs, if there are any.
+    """
 
     generation: Generation | None
-    sides: tuple[SideFacts, SideFacts]
+    sides: tuple[SideFacts, ...]
 
 
 async def gather(
@@ -53,8 +53,13 @@ async def gather(
     *,
     environment: Mapping[str, str],
     own: Mapping[str, dt.datetime | None] = MappingProxyType({}),
+    host: Client | None = None,
 ) -> Gathered:
-    """Everything. ``own``: until when the certificates are that we have requested, or shall request, ourselves."""
+    """Everything. ``own``: until when the certificates are that we have requested, or shall request, ourselves.
+
+    ``host``: the cluster where kubeconfigs are kept in Secrets.
+    """
+    kept = [] if host is None else [await _host(host, settings, environment)]
     first = await _server(SOURCE, source, own), await _server(APINET, apinet, own)
     found = [await _discovered(client) for client in (source, apinet)]
     served = tuple(
@@ -67,7 +72,7 @@ async def gather(
     generation = GENERATIONS.get(name)
     sides = [evolve(facts, generations=names) for facts, names in zip(first, served, strict=True)]
     if generation is None:
-        return Gathered(None, (sides[0], sides[1]))
+        return Gathered(None, (*sides, *kept))
     daemon = declared(settings, generation)
     places = {SOURCE: [settings.namespace], APINET: [settings.api_net_namespace]}
     if settings.leader_elect:
@@ -84,7 +89,15 @@ async def gather(
             missing=await _missing(client, _rules(daemon, facts, settings, generation, environment)),
             lease=await _lease(settings, generation, client, environment) if facts.side == SOURCE else None,
         )
-    return Gathered(generation, (sides[0], sides[1]))
+    return Gathered(generation, (*sides, *kept))
+
+
+async def _host(client: Client, settings: Settings, environment: Mapping[str, str]) -> SideFacts:
+    facts = await _server(POD, client, {})
+    if facts.error:
+        return facts
+    rules = [one for one in connecting(settings, environment) if one.cluster == POD]
+    return evolve(facts, missing=await _missing(client, rules))
 
 
 def lease_namespace(settings: Settings, environment: Mapping[str, str]) -> str:

@@ -31,21 +31,22 @@ apinetlet rbac prints roles and bindings with the least rights that the daemon n
 """
 
 _RIGHTS = "Rights"
-_ACCOUNT = "by default the user of our certificate, else ServiceAccount:apinetlet-system/apinetlet"
+_ACCOUNT = "ServiceAccount:apinetlet-system/apinetlet"
+_LOGIN = f"the user of our certificate, else {_ACCOUNT}"
 _SUBJECTS = {SOURCE: "subject", APINET: "api_net_subject", POD: "pod_subject"}
 
 
-def _subject(where: str) -> Any:
-    return setting("", f"whom to bind to in {where}; {_ACCOUNT}", takes="kind:name", group=_RIGHTS)
+def _subject(where: str, otherwise: str) -> Any:
+    return setting("", f"whom to bind to in {where}; by default {otherwise}", takes="kind:name", group=_RIGHTS)
 
 
 @frozen
 class Flags(Settings):
     """The daemon's, and to whom the rights are given: ``User:name``, ``Group:name``, ``ServiceAccount:space/name``."""
 
-    subject: str = _subject("the source cluster")
-    api_net_subject: str = _subject("the api-net cluster")
-    pod_subject: str = _subject("the cluster of the Secrets with kubeconfigs")
+    subject: str = _subject("the source cluster", _LOGIN)
+    api_net_subject: str = _subject("the api-net cluster", _LOGIN)
+    pod_subject: str = _subject("the cluster of the Secrets with kubeconfigs", _ACCOUNT)
     role_name: str = setting("apinetlet", "name of the roles and bindings", takes="name", group=_RIGHTS)
     side: str = setting("all", "the manifests of which cluster", choices=("all", *SIDES), group=_RIGHTS)
     o: str = shell.form("yaml", "yaml")

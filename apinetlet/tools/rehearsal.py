@@ -78,10 +78,7 @@ async def rehearsal(settings: Settings, sides: Sides, *, timeout: Seconds) -> As
         Failure: they are not within ``timeout``.
         NotSynced: a right is missing; says which.
     """
-    ways = tuple(
-        Captured(name, client.transport, sides.generation.field_manager)
-        for name, client in ((SOURCE, sides.source), (APINET, sides.apinet))
-    )
+    ways = tuple(Captured(name, client.transport) for name, client in ((SOURCE, sides.source), (APINET, sides.apinet)))
     source, apinet = (
         Client(way, field_manager=sides.generation.field_manager, settings=client.settings)
         for way, client in zip(ways, (sides.source, sides.apinet), strict=True)

@@ -37,6 +37,8 @@ class Reach:
     apinet: Client
     own: Mapping[str, dt.datetime | None]
     """Of each side that has a client certificate of its own: until when; None: it has yet to be requested."""
+    host: Client | None = None
+    """One for the cluster where kubeconfigs are kept in Secrets, if any is."""
 
 
 @asynccontextmanager
@@ -57,7 +59,7 @@ async def reaching(settings: Settings) -> AsyncIterator[Reach]:
             await stack.enter_async_context(client)
         rotations = {SOURCE: reach.source.rotation, APINET: reach.apinet.rotation}
         own = {side: one.identity.ends for side, one in rotations.items() if one is not None}
-        yield Reach(source, apinet, own)
+        yield Reach(source, apinet, own, reach.host)
 
 
 @asynccontextmanager

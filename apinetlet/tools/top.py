@@ -29,7 +29,7 @@ apinetlet top shows what a running daemon does: queues, the oldest wait, what is
 and which keys are slowest. The daemon needs --debug-bind-address. Exit status of --once: 1 if something is late.
 
   apinetlet top --debug-bind-address=127.0.0.1:8082
-  kubectl port-forward deployment/apinetlet 8082 & apinetlet top --once -o json
+  apinetlet top --once -o json      of a pod: while kubectl port-forward deployment/apinetlet 8082 goes on beside it
 """
 
 _VIEW = "View"
@@ -56,15 +56,15 @@ class Flags:
     o: str = shell.form()
 
     def check(self) -> "Flags":
-        """Itself, if its values can be.
+        """Itself, if its values make sense.
 
         Raises:
-            FlagError: one cannot; names it.
+            FlagError: one does not; names it.
         """
         if self.interval <= 0:
-            raise FlagError("--interval must be more than 0")
+            raise FlagError("--interval must be more than 0: whoever looks all the time keeps the daemon from its work")
         if self.keys < 0:
-            raise FlagError(f"--keys must not be negative, and is {self.keys}")
+            raise FlagError(f"--keys must not be negative, not {self.keys}")
         return self
 
 
@@ -79,8 +79,7 @@ class View:
 def work(flags: Flags, places: Sequence[str]) -> Answer:
     """Look once; ``main`` does the rest."""
     shell.wanted(places)
-    flags = flags.check()
-    return answer(look(flags.debug_bind_address), flags.keys)
+    return answer(look(flags.check().debug_bind_address), flags.keys)
 
 
 def look(address: str) -> View:
@@ -194,7 +193,7 @@ def main(words: Sequence[str]) -> int:
     """Run the tool."""
     try:
         flags, places = shell.read(words, Flags, {})
-        flags = flags.check()
+        flags.check()
         is_live = not flags.once and not shell.HELP & set(words) and not places
     except FlagError:
         is_live = False  # the shell tells what is wrong

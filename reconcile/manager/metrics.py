@@ -128,7 +128,7 @@ class _Controllers(ControllerObserver):
         self._active[controller,].set(0)
         for result in set(RESULTS.values()):  # a rate over what is not there yet shows nothing
             self._total[controller, result].inc(0)
-        for family in (self._errors, *self._kinds.values()):
+        for family in (self._errors, self._flapping, *self._kinds.values()):
             family[controller,].inc(0)
 
     def active(self, controller: str, active: int) -> None:
@@ -215,6 +215,7 @@ class Queues:
             self._unfinished[labels].set(sum(ages))
             self._longest[labels].set(max(ages, default=0.0))
             self._depth[*labels, self._priority(NORMAL)].set(0)
+            self._oldest[*labels, self._priority(NORMAL)].set(0)
             for priority, depth in queue.schedule.depths().items():
                 self._depth[*labels, self._priority(priority)].inc(depth)
             waiting = [item for item in known if item.waiting_since is not None and item.work is None]

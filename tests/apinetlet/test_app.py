@@ -27,6 +27,7 @@ from reconcile.kube.client import ClientSettings
 from reconcile.kube.kinds import CRD
 from reconcile.kube.retry import RetryPolicy
 from reconcile.manager.certificate import Certificate, SelfSigned
+from reconcile.manager.registry import Figures
 from reconcile.testing.apiserver import ApiServer
 from reconcile.testing.faults import FaultPlan, FaultyTransport, Refused, Rule
 
@@ -255,6 +256,20 @@ def test_what_nobody_expected_is_status_1_with_its_traceback(
     assert app.main(QUIET) == 1
     assert "a fault of our own" in caplog.text
     assert "Traceback" in caplog.text
+
+
+def test_an_extra_that_is_not_installed_is_status_1_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run(settings: Settings) -> None:
+        Figures()
+
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.setattr(app, "run", run)
+    assert app.main(QUIET) == 1
+    [record] = caplog.records
+    assert "pip install 'apinetlet[metrics]'" in record.getMessage()
+    assert record.exc_info is None
 
 
 def test_an_orderly_stop_is_status_0(monkeypatch: pytest.MonkeyPatch) -> None:

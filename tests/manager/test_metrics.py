@@ -51,6 +51,15 @@ async def test_a_controller_that_has_done_nothing_is_there_with_zeros() -> None:
     figures = await shown(metrics)
     assert figures['controller_runtime_reconcile_total{controller="net",result="error"}'] == 0
     assert figures['controller_runtime_reconcile_panics_total{controller="net"}'] == 0
+    assert figures['self_triggers_total{controller="net"}'] == 0
+
+
+async def test_a_queue_in_which_nothing_waits_is_there_with_zeros() -> None:
+    metrics = Metrics()
+    metrics.queues.sample([WorkQueue[str]("net")])
+    figures = await shown(metrics)
+    labels = 'controller="net",name="net",priority="0"'
+    assert figures[f"workqueue_depth{{{labels}}}"] == figures[f"workqueue_oldest_wait_seconds{{{labels}}}"] == 0
 
 
 @pytest.mark.pain(35)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from reconcile import Resource
+from tests.testing.apiserver.processes import program
 from tools.deploy.values import NAMESPACE
 from tools.deploy.write import FOLDER
 
@@ -62,6 +63,16 @@ def charted(*words: str, release: str = "apinetlet") -> list[Any]:
     made = helm(*words, release=release)
     assert made.returncode == 0, made.stderr
     return [one for one in yaml.safe_load_all(made.stdout) if one is not None]
+
+
+def noted(*words: str, folder: Path) -> list[str]:
+    """The lines that somebody reads who installs the chart: into the namespace net of a server with nothing in it."""
+    with program("--kubeconfig-out", folder / "kubeconfig"):
+        command = [_helm(), "install", "apinetlet", str(FOLDER / "helm" / "apinetlet"), "--namespace", "net", *words]
+        command += ["--dry-run=client", f"--kubeconfig={folder / 'kubeconfig'}"]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.partition("NOTES:\n")[2].splitlines()
 
 
 def by_name(documents: Iterable[Any]) -> Mapping[tuple[str, str], Any]:

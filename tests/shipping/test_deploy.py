@@ -1,6 +1,7 @@
 """``deploy`` says the same twice, and API servers take every word of it."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import yaml
 from apinetlet import flags
 from apinetlet.api import GENERATIONS
 from apinetlet.settings import Settings
+from apinetlet.tools import rbac
 from reconcile import Client
 from reconcile.kube.kinds import CRD, NAMESPACE
 from reconcile.testing.apiserver import ApiServer
-from tests.shipping.rendering import by_name, charted, definitions, helm, kustomized, monitored, resource
+from tests.shipping.rendering import by_name, charted, definitions, helm, kustomized, monitored, noted, resource
 from tools.deploy import objects, values, write
 from tools.deploy.template import filled
 from tools.deploy.write import FOLDER
@@ -133,6 +135,8 @@ def test_the_memory_asked_for_fits_what_was_measured() -> None:
     asked, allowed = (int(text.removesuffix("Mi")) * 2**20 / 1e6 for text in values.MEMORY)
     assert small < asked
     assert large + (large - small) < allowed  # twice as many objects
+    guide = (ROOT / "docs" / "howto" / "deploy.md").read_text()
+    assert f"{small:g} MB with 1,000 objects, {large:g} MB with 20,000 in a cache" in guide
 
 
 def test_the_values_of_the_chart_are_those_of_the_schema() -> None:
@@ -173,6 +177,19 @@ class TestWithHelm:
             (("--set=apinet.namespace=apinet", "--set=replica=2"), "additional properties 'replica' not allowed"),
             (("--set=apinet.namespace=apinet", "--set=flags={workers=8}"), "does not match pattern"),
             (("--set=apinet.namespace=apinet", "--set=resources.limits.memory=lots"), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=resources.limits.memory=100m"), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=resources.requests.cpu=100Mi"), "does not match pattern"),
+            (("--set=apinet.namespace=apinet", "--set=resources.limits.cpu=null"), "missing property 'cpu'"),
+            (("--set=apinet.namespace=apinet", "--set-json=networkPolicy.metricsFrom=[]"), "minItems"),
+            (("--set=apinet.namespace=apinet", "--set-json=networkPolicy.metricsFrom=[{}]"), "minProperties"),
+            (("--set=apinet.namespace=apinet", "--set=networkPolicy.metricsFrom={monitoring}"), "want object"),
+            (("--set=apinet.namespace=apinet", "--set=networkPolicy.apiServerPorts={443}"), "want object"),
+            (
+                ("--set=apinet.namespace=apinet", '--set-json=networkPolicy.apiServerPorts=[{"prot":"TCP"}]'),
+                "additional properties 'prot' not allowed",
+            ),
+            (("--set=apinet.namespace=apinet", "--set=tolerations={x}"), "want object"),
+            (("--set=apinet.namespace=apinet", "--set=monitoring.runbooks=https://docs"), "does not match pattern"),
             (("--set=apinet.namespace=apinet", "--set=source.rotate=true"), "/source/kubeconfigSecret': minLength"),
             (
                 ("--set=apinet.namespace=apinet", "--set=source.bootstrapSecret=x"),
@@ -185,6 +202,43 @@ class TestWithHelm:
         made = helm(*words)
         assert made.returncode != 0
         assert said in made.stderr
+
+    @pytest.mark.parametrize("rotate", [False, True], ids=["kept by others", "renewed"])
+    def test_the_notes_name_the_rights_of_every_identity_that_is_not_the_pods(
+        self, rotate: bool, tmp_path: Path
+    ) -> None:
+        """By commands that say what the values say: other namespaces have other rights."""
+        words = ["--set=apinet.namespace=prod,source.namespace=home,generation=onmetal"]
+        words += [f"--set={side}.kubeconfigSecret={side}-login,{side}.rotate={str(rotate).lower()}"
+                  for side in objects.SIDES]  # fmt: skip
+        told = noted(*words, folder=tmp_path)
+        found = [flags.parse(shlex.split(line)[2:], rbac.Flags) for line in told if "apinetlet rbac" in line]
+        assert [one.side for one, rest in found if not rest] == list(objects.SIDES)
+        for settings, _ in found:
+            assert (settings.generation, settings.api_net_namespace, settings.namespace) == ("onmetal", "prod", "home")
+        [(source, _), (apinet, _)] = found
+        assert (source.leader_elect, source.leader_election_namespace) == (True, "net")
+        assert (source.rotate_certificates, apinet.api_net_rotate_certificates) == (rotate, rotate)
+        assert (source.subject, apinet.api_net_subject) == (("", "") if rotate else ("User:NAME", "User:NAME"))
+
+    def test_what_kubernetes_takes_is_taken(self) -> None:
+        """Quantities with a fraction or a decimal unit, a Secret whose name has a dot, ports by range or by name."""
+        ports = '[{"port":443},{"port":6443,"endPort":6445,"protocol":"TCP"},{"port":"https"}]'
+        words = ["--set=apinet.namespace=apinet", f"--set-json=networkPolicy.apiServerPorts={ports}"]
+        words += [
+            "--set=resources.limits.cpu=1.5",
+            "--set=resources.requests.cpu=1",
+            "--set=source.kubeconfigSecret=a.b",
+        ]
+        words += ["--set=resources.limits.memory=1.5Gi", "--set=resources.requests.memory=512M"]
+        words += ['--set-json=tolerations=[{"key":"a","operator":"Exists","effect":"NoSchedule"}]']
+        made = charted(*words, "--set=monitoring.runbooks=https://docs/")
+        [deployment] = [one for one in made if one["kind"] == "Deployment"]
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        assert container["resources"] == {
+            "requests": {"cpu": "1", "memory": "512M"},
+            "limits": {"cpu": "1.5", "memory": "1.5Gi"},
+        }
 
     def test_a_chart_that_rotates_makes_what_the_bases_would(self) -> None:
         made = charted(*(f"--set={path}={str(value).lower()}" for path, value in ROTATING.items()))

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,6 +49,11 @@ def test_the_last_stage_has_nothing_but_the_tree_and_the_user_of_the_deployment(
     assert of("COPY")[-1] == "--from=build /tree /"
     assert of("USER") == [f"{USER}:{USER}"]
     assert len(of("HEALTHCHECK")) == len(of("ENTRYPOINT")) == 1
+
+
+def test_the_label_names_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"VERSION={project['version']}" in of("ARG")
 
 
 def test_what_is_copied_is_there_and_not_kept_from_the_builder() -> None:
@@ -139,6 +145,10 @@ class TestTree:
         assert image.labels["org.opencontainers.image.licenses"] == "Apache-2.0"
         assert image.labels["org.opencontainers.image.revision"] == "0123abc"
         assert image.bases == ("debian:bookworm-slim", "scratch")
+
+    def test_the_command_of_the_go_daemons_deployment_starts_it(self, image: Image) -> None:
+        ran = Container(image).run("/manager", "version", "-o", "json")
+        assert json.loads(ran.stdout)["commit"] == "0123abc", ran.stderr
 
     def test_every_tool_says_how_it_is_used(self, image: Image) -> None:
         for tool in ("check", "rbac", "explain", "plan", "top", "drain", "provider-id", "completion"):

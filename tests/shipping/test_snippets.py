@@ -6,16 +6,20 @@ but its words are read by the program that would read them.
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
-from apinetlet import flags
+from apinetlet import flags, tools
 from apinetlet.demo.main import DemoSettings
 from apinetlet.settings import Settings
+from apinetlet.tools import shell
+from reconcile.kube import egress
 from tests.shipping.snippets import LANGUAGES, PAGES, ROOT, blocks, commands
 
 RUN_ELSEWHERE = {
@@ -26,7 +30,6 @@ RUN_ELSEWHERE = {
 """Pages whose Python is run by tests that were there before."""
 SCRIPTS = {"docs/testing.md"}
 """Pages whose commands are a script that is run elsewhere, as a whole."""
-TOOLS = {"check", "rbac", "explain", "plan", "top", "drain", "provider-id", "version", "completion"}
 ONE_LINERS = {"pytest", "python", "kubectl", "helm", "docker", "curl", "cat", "export", "cd"}
 
 
@@ -67,6 +70,23 @@ def test_no_python_of_a_page_goes_unrun(page: Path) -> None:
     assert unrun == [] or told(page) in RUN_ELSEWHERE or page.parent.name == "decisions"
 
 
+def test_no_yaml_of_a_page_goes_unread() -> None:
+    unread = [one for page in PAGES for one in blocks(page) if one.language == "yaml" and not one.file]
+    [tunnel] = [egress.read(yaml.safe_load(one.text), one.page) for one in unread]
+    assert tunnel is not None
+
+
+@pytest.mark.parametrize("tool", tools.TOOLS)
+def test_every_example_of_a_tools_help_can_be_read(tool: str) -> None:
+    """Up to a pipe, a bracket that ends it, or words for the reader."""
+    usage = tools.load(tool).TOOL.usage
+    examples = [line for line in usage.splitlines() if line.startswith("  ") and "apinetlet " in line]
+    assert examples
+    for line in examples:
+        for words in re.findall(r"apinetlet ([^|>&)]*)", re.split(r"\s{2,}", line.strip())[0]):
+            check(["apinetlet", *shlex.split(words)])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=told)
 def test_a_block_says_what_it_is(page: Path) -> None:
     assert {one.language for one in blocks(page)} <= LANGUAGES
@@ -96,8 +116,8 @@ def check(words: list[str]) -> None:
                     assert set(found[1].split(",")) <= known, words
         case ["apinetlet", "demo", *rest]:
             assert flags.parse(rest, DemoSettings)[1] == [], words
-        case ["apinetlet", tool, *_] if tool in TOOLS:
-            pass  # the recorded walk replays them
+        case ["apinetlet", tool, *rest] if tool in tools.TOOLS:
+            shell.read(rest, tools.load(tool).TOOL.flags, {})  # what they print is in the recorded walk
         case ["apinetlet", *rest]:
             settings, left = flags.parse(rest, Settings)
             assert not left, words

@@ -14,9 +14,37 @@ from tools.deploy.template import dumped
 
 NAME: Final = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 63}
 """A DNS label, or nothing."""
+SECRET: Final = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", "maxLength": 253}
+"""The name of a Secret, or nothing."""
 FLAG: Final = {"type": "boolean"}
-LIST: Final = {"type": "array"}
-QUANTITY: Final = {"type": "string", "pattern": "^[0-9]+(m|[KMG]i)?$"}
+TEXT: Final = {"type": "string"}
+CORES: Final = {"type": ["string", "number"], "pattern": "^[0-9]+([.][0-9]{1,3}|m)?$", "exclusiveMinimum": 0}
+BYTES: Final = {"type": "string", "pattern": "^[0-9]+([.][0-9]+)?([KMG]i|[kMG])$"}
+
+
+def _listed(least: int = 0, **properties: Any) -> Mapping[str, Any]:
+    """A list of objects with nothing but these properties, and at least one of them."""
+    item = {"type": "object", "additionalProperties": False, "minProperties": 1, "properties": properties}
+    return {"type": "array", "minItems": least, "items": item}
+
+
+PORTS: Final = _listed(
+    1,
+    port={"type": ["integer", "string"], "minimum": 1, "maximum": 65535},
+    endPort={"type": "integer", "minimum": 1, "maximum": 65535},
+    protocol={"enum": ["TCP", "UDP", "SCTP"]},
+)
+PEERS: Final = _listed(
+    1, podSelector={"type": "object"}, namespaceSelector={"type": "object"}, ipBlock={"type": "object"}
+)
+"""Never none: to a NetworkPolicy an empty list is everybody."""
+TOLERATIONS: Final = _listed(
+    key=TEXT,
+    operator={"enum": ["Exists", "Equal", "Lt", "Gt"]},
+    value=TEXT,
+    effect={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
+    tolerationSeconds={"type": "integer"},
+)
 MEMORY: Final = ("96Mi", "256Mi")
 """Asked for and allowed. Five thousand objects take half of the first, forty thousand fit into the second."""
 
@@ -36,7 +64,7 @@ def _renewing(side: str) -> tuple[Value, Value]:
     """The choices of a side whose certificate the daemon renews itself."""
     kept = "keep renewing the client certificate in kubeconfigSecret, which is not mounted then but read and written"
     one = "with rotate: Secret with a kubeconfig, key kubeconfig, that only requests the first certificate; empty: none"
-    return Value(f"{side}.rotate", False, FLAG, kept), Value(f"{side}.bootstrapSecret", "", NAME, one)
+    return Value(f"{side}.rotate", False, FLAG, kept), Value(f"{side}.bootstrapSecret", "", SECRET, one)
 
 
 VALUES: Final = (
@@ -53,7 +81,7 @@ VALUES: Final = (
     Value(
         "source.kubeconfigSecret",
         "",
-        NAME,
+        SECRET,
         "Secret with the kubeconfig of the source cluster under the key kubeconfig; empty: the cluster of the pod",
     ),
     *_renewing("source"),
@@ -67,7 +95,7 @@ VALUES: Final = (
     Value(
         "apinet.kubeconfigSecret",
         "apinet-kubeconfig",
-        NAME,
+        SECRET,
         "Secret with the kubeconfig of the api-net cluster under the key kubeconfig; empty: the cluster of the pod",
     ),
     *_renewing("apinet"),
@@ -81,35 +109,40 @@ VALUES: Final = (
     Value(
         "flags",
         [],
-        {**LIST, "items": {"type": "string", "pattern": "^--?[a-z]"}},
+        {"type": "array", "items": {"type": "string", "pattern": "^--?[a-z]"}},
         "more flags of the daemon, as on its command line",
     ),
     Value("logLevel", "info", {"type": "string", "pattern": "^(debug|info|error|[1-9][0-9]*)$"}, "how much is logged"),
-    Value("resources.requests.cpu", "50m", QUANTITY, "the daemon rests when nothing changes"),
-    Value("resources.requests.memory", MEMORY[0], QUANTITY, "enough for five thousand objects"),
-    Value("resources.limits.cpu", "1", QUANTITY, "it works on one core at a time"),
-    Value("resources.limits.memory", MEMORY[1], QUANTITY, "enough for forty thousand objects"),
+    Value("resources.requests.cpu", "50m", CORES, "the daemon rests when nothing changes"),
+    Value("resources.requests.memory", MEMORY[0], BYTES, "enough for five thousand objects"),
+    Value("resources.limits.cpu", "1", CORES, "it works on one core at a time"),
+    Value("resources.limits.memory", MEMORY[1], BYTES, "enough for forty thousand objects"),
     Value("nodeSelector", {}, {"type": "object", "additionalProperties": {"type": "string"}}, "nodes to run on"),
-    Value("tolerations", [], LIST, "taints to run in spite of"),
+    Value("tolerations", [], TOLERATIONS, "taints to run in spite of"),
     Value("rbac.create", True, FLAG, "give the pod's account its rights in the cluster of the pod"),
     Value("podDisruptionBudget.enabled", True, FLAG, "let one pod at a time be evicted"),
     Value("networkPolicy.enabled", True, FLAG, "let nobody in but who asks for health and metrics"),
     Value(
         "networkPolicy.apiServerPorts",
         [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}],
-        {**LIST, "minItems": 1},
+        PORTS,
         "ports of both API servers, as ports of a NetworkPolicy",
     ),
     Value(
         "networkPolicy.metricsFrom",
         [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
-        LIST,
-        "who may read the metrics, as peers of a NetworkPolicy",
+        PEERS,
+        "who may read the metrics, as peers of a NetworkPolicy, of which there is one at least",
     ),
     Value("monitoring.serviceMonitor", False, FLAG, "tell the Prometheus operator to read the metrics"),
     Value("monitoring.rules", False, FLAG, "tell the Prometheus operator the alerts"),
     Value("monitoring.dashboard", False, FLAG, "give Grafana's sidecar the dashboard"),
-    Value("monitoring.runbooks", "", {"type": "string"}, "where these documents are served, with a slash at its end"),
+    Value(
+        "monitoring.runbooks",
+        "",
+        {"type": "string", "pattern": "^(.*/)?$"},
+        "where these documents are served, with a slash at its end",
+    ),
 )
 
 NAMESPACE: Final = "apinetlet-system"
@@ -153,15 +186,12 @@ def values_yaml() -> str:
 
 
 def schema() -> dict[str, Any]:
-    """``values.schema.json``: nothing is allowed that is not listed."""
+    """``values.schema.json``: nothing is allowed that is not listed, and nothing that is may be taken away (null)."""
 
     def closed(tree: Mapping[str, Any]) -> dict[str, Any]:
         properties = {name: {**one.schema, "description": one.meaning} if isinstance(one, Value) else closed(one)
                       for name, one in tree.items()}  # fmt: skip
-        required = [name for name, one in tree.items() if isinstance(one, Value) and one.is_required]
-        return {"type": "object", "additionalProperties": False, "properties": properties} | (
-            {"required": required} if required else {}
-        )
+        return {"type": "object", "additionalProperties": False, "properties": properties, "required": list(tree)}
 
     whole = closed(nested({value.path: value for value in VALUES}))
     for side in ("source", "apinet"):

@@ -141,17 +141,21 @@ def _template(one: Object, values: Mapping[str, Any]) -> str:
 NOTES: Final = """\
 {{ .Release.Name }} writes to the namespace {{ .Values.apinet.namespace }} of the api-net cluster.
 {{- range $side := list "source" "apinet" }}
-{{- $rights := printf "deploy/kustomize/rights/%s/%s" $.Values.generation $side }}
+{{- $prefix := ternary "" "api-net-" (eq $side "source") }}
 {{- with get $.Values $side }}
 {{- if .kubeconfigSecret }}
 The {{ $side }} cluster is reached by the kubeconfig in the Secret {{ .kubeconfigSecret }}.
-Its identity needs the rights in {{ $rights }}.
-{{- end }}
-{{- if .rotate }}
-Its certificate is renewed there, for which it needs the rights in {{ $rights }}-renewal, too.
+Its identity needs the rights that this prints{{ if not .rotate }}, with its name in place of NAME{{ end }}:
+  apinetlet rbac --side={{ $side }} --generation={{ $.Values.generation }}
+  {{- print " --api-net-namespace=" $.Values.apinet.namespace }}
+  {{- if eq $side "source" }} --leader-elect --leader-election-namespace={{ $.Release.Namespace }}{{ end }}
+  {{- with $.Values.source.namespace }} --namespace={{ . }}{{ end }}
+  {{- if .rotate }} --{{ $prefix }}kubeconfig-secret-name={{ .kubeconfigSecret }} --{{ $prefix }}rotate-certificates
+  {{- else }} --{{ $prefix }}subject=User:NAME{{ end }}
 {{- end }}
 {{- if .bootstrapSecret }}
-The first one is requested by the kubeconfig in the Secret {{ .bootstrapSecret }}, whose identity needs the latter.
+Its first certificate is requested by the kubeconfig in the Secret {{ .bootstrapSecret }}.
+That one's identity needs the rights in deploy/kustomize/rights/{{ $.Values.generation }}/{{ $side }}-renewal.
 {{- end }}
 {{- end }}
 {{- end }}

@@ -73,6 +73,8 @@ mkdir -p "$tree/usr/local/bin"
 for program in apinetlet apinetlet-health; do
     install -m 755 "$here/$program" "$tree/usr/local/bin/$program"
 done
+# the command in the Deployments of the Go daemon, where nothing but the image changes when this one takes over
+ln -s usr/local/bin/apinetlet "$tree/manager"
 # nobody can write byte code at run time, and file times mean nothing in a layer of an image
 /usr/bin/python3.11 -m compileall -q --invalidation-mode unchecked-hash -s "$tree" -p / \
     "$tree/usr/lib/python3.11" "$libraries"

@@ -12,9 +12,9 @@ from apinetlet.api import IRONCORE
 from apinetlet.demo.world import TARGET_NAMESPACE, World
 from apinetlet.tools import applied
 from apinetlet.tools.applied import GIVEN
-from apinetlet.tools.captured import Touched
+from apinetlet.tools.captured import Captured, Touched
 from apinetlet.tools.changes import difference
-from reconcile import Object, ObjectKey
+from reconcile import Client, Object, ObjectKey
 
 AT = "2026-01-01T00:00:00Z"
 ME, OTHER = "me", "other"
@@ -114,3 +114,21 @@ def test_a_difference_tells_each_path_and_nothing_that_the_server_keeps_for_itse
         "+ spec.new.deep: true",
     ]
     assert difference(evolve(touched, after=before)) is None
+
+
+async def test_who_applies_is_who_the_request_says() -> None:
+    """A kind may have a field manager of its own: what that one leaves out goes, and nobody else's does."""
+    async with World(IRONCORE) as world:
+        client = world.apinet.client(field_manager=ME)
+        network, key = world.kinds.apinet_network, ObjectKey(TARGET_NAMESPACE, "n")
+        for manager in (ME, OTHER):
+            body = {"metadata": {"name": "n", "namespace": TARGET_NAMESPACE, "labels": {manager: "x"}}}
+            await client.apply(network, body, field_manager=manager)
+        noting = Captured("apinet", client.transport)
+        bare = {"metadata": {"name": "n", "namespace": TARGET_NAMESPACE}}
+        await Client(noting, field_manager=ME).apply(network, bare, field_manager=OTHER)
+        [touched] = noting.take()
+        left = (await client.apply(network, bare, field_manager=OTHER)).metadata.labels
+    assert touched.key == key
+    assert touched.after is not None
+    assert touched.after["metadata"]["labels"] == dict(left) == {ME: "x"}

@@ -31,6 +31,7 @@ from tests.apinetlet.tools.guarded import ROBOT, SETTINGS, grant, guarded, least
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 GOOD = SideFacts(SOURCE, "server:443", version="v1.36.3", generations=("ironcore",), missing=())
 LEASE_NAME = "home/lease"
+SETTINGS_OF_ANY = evolve(SETTINGS, generation="auto")
 
 
 def judged(facts: SideFacts, settings: Settings = SETTINGS, generation: Generation | None = IRONCORE) -> list[Finding]:
@@ -93,9 +94,33 @@ def test_who_would_stand_by_needs_nobody_to_stop() -> None:
     assert judged(held, evolve(SETTINGS, leader_elect=True)) == []
 
 
+def test_a_certificate_that_the_daemon_renews_may_be_short_lived_but_not_over() -> None:
+    rotates = evolve(SETTINGS, rotate_certificates=True, kubeconfig="kept")
+    assert judged(evolve(GOOD, lifetimes=a_lifetime(hours=5)), rotates) == []
+    of_the_server = (Lifetime("the server", NOW + dt.timedelta(hours=5)),)
+    [found] = judged(evolve(GOOD, lifetimes=of_the_server), rotates)
+    assert found.level == "warning"
+    [found] = judged(evolve(GOOD, lifetimes=a_lifetime(hours=-1)), rotates)
+    assert found.level == "problem"
+    [found] = judged(evolve(GOOD, side=APINET, lifetimes=a_lifetime(hours=5)), rotates)
+    assert found.level == "warning"
+
+
 def test_no_generation_at_all_is_a_problem() -> None:
     [found] = judged(evolve(GOOD, generations=()), generation=None)
     assert "install the API of onmetal or ironcore" in found.todo
+
+
+def test_who_cannot_be_asked_for_the_generation_is_the_only_problem() -> None:
+    """Which kinds and rights are needed on the other side nobody knows before."""
+    dead = SideFacts(SOURCE, "server:443", error="no answer")
+    other = evolve(GOOD, side=APINET, missing=None)
+    found = [one for one in findings(SETTINGS_OF_ANY, None, [dead, other], NOW) if one.level != "ok"]
+    assert [(one.level, one.side, one.about) for one in found] == [
+        ("problem", SOURCE, "server"),
+        ("unknown", APINET, "generation"),
+    ]
+    assert found[1].what == "serves ironcore; which one is needed the source cluster tells"
 
 
 # -- asked of servers --------------------------------------------------------------------------------------------------
@@ -140,6 +165,25 @@ async def test_before_there_is_a_certificate_of_our_own_only_the_rights_to_reque
     about = {one.about: one.what for one in findings(settings, IRONCORE, new.sides[:1], NOW)}
     assert about["certificate of our login"] == "none yet: the daemon requests it at its start"
     assert about["rights"] == "all that a request for a certificate needs"
+
+
+async def test_the_right_to_the_secret_of_a_kubeconfig_is_asked_for_where_the_pod_is() -> None:
+    settings = evolve(SETTINGS, kubeconfig_secret_name="kept", rotate_certificates=True)
+    environment = {"POD_NAMESPACE": "default"}
+    async with guarded(IRONCORE) as world:
+        source, apinet, host = (
+            server.client(user=ROBOT, user_agent=DAEMON) for server in (world.source, world.apinet, world.source)
+        )
+        found = []
+        for granted in ([], [Rule(SOURCE, "default", "", "secrets", ("get", "create", "patch"), "kept")]):
+            await grant(world, granted)
+            gathered = await gather(settings, source, apinet, environment=environment, host=host)
+            judged = findings(settings, IRONCORE, gathered.sides, utc())
+            found.append([(one.level, one.about, one.what) for one in judged if one.side == "pod"])
+    [[server, without], [_, whole]] = found
+    assert server[:2] == ("ok", "server")
+    assert without == ("problem", "rights", "missing: get, create, patch secrets kept in namespace default of pod")
+    assert whole == ("ok", "rights", "all that are needed")
 
 
 async def test_every_right_that_is_missing_is_named_with_the_rule_to_add() -> None:

@@ -1,8 +1,11 @@
 """What the Tab key offers: asked of real shells, which run the script that we print."""
 
+import os
+import pty
+import select
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,12 +34,13 @@ def offered(script: Path, words: Sequence[str], where: Path) -> set[str]:
     command = ["bash", "--norc", "-c", SPLIT, "bash", str(script), "apinetlet", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=where)
     assert done.stderr == ""
-    return set(done.stdout.split())
+    return {line for line in done.stdout.splitlines() if line}
 
 
 def test_bash_offers_words_flags_and_values(script: Path, tmp_path: Path) -> None:
     (tmp_path / "my.kubeconfig").touch()
     (tmp_path / "my-folder").mkdir()
+    (tmp_path / "of mine").touch()
     daemon = {f"--{flag.name}" for flag in flags.flags_of(Settings)}
     for words, wanted in (
         ([""], {"demo", *tools.TOOLS}),
@@ -50,6 +54,7 @@ def test_bash_offers_words_flags_and_values(script: Path, tmp_path: Path) -> Non
         (["--leader-elect", "=", ""], {"true", "false"}),
         (["--leader-elect", "--leader-election-n"], {"--leader-election-namespace"}),
         (["--kubeconfig", "my"], {"my.kubeconfig", "my-folder"}),
+        (["--kubeconfig", "of"], {"of mine"}),
         (["--metrics-cert-path", "=", "my"], {"my-folder"}),
         (["provider-id", ""], {"parse", "format"}),
         (["provider-id", "--no"], {"--node"}),
@@ -59,6 +64,55 @@ def test_bash_offers_words_flags_and_values(script: Path, tmp_path: Path) -> Non
         (["--watch-filter", ""], set()),
     ):
         assert offered(script, words, tmp_path) == wanted, words
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+@pytest.mark.parametrize(
+    ("line", "whole"),
+    [
+        ("apinetlet explain Network default/blue --gener", "--generation="),
+        ("apinetlet explain Network default/blue --generation i", "ironcore"),
+        ("apinetlet provider-id parse one two --gener", "--generation="),
+        ("apinetlet provider-id pa", "parse"),
+    ],
+)
+def test_zsh_completes_flags_after_any_number_of_words(line: str, whole: str, tmp_path: Path) -> None:
+    file = tmp_path / "script"
+    file.write_text(completion.zsh(completion.vocabulary()))
+    assert whole.startswith(line.split()[-1])
+    assert typed(f"autoload -Uz compinit; compinit -u -D; source {file}", f"{line}\t", tmp_path).endswith(whole)
+
+
+def typed(first: str, line: str, home: Path) -> str:
+    """What stands on the command line of a zsh when ``line`` was typed, after a first command."""
+    terminal, other = pty.openpty()
+    command = ["zsh", "-f", "-i"]
+    environment = {"TERM": "dumb", "PS1": "", "HOME": str(home), "PATH": os.environ["PATH"]}
+    shell = subprocess.Popen(command, stdin=other, stdout=other, stderr=other, cwd=home, env=environment)
+    # what stands there is put into a file by a key, for a terminal redraws at will
+    keep = "_keep() { print -rn -- $BUFFER > kept; mv kept whole; BUFFER=; }; zle -N _keep; bindkey '^X' _keep"
+    try:
+        os.write(terminal, f"{first}; {keep}; touch ready\r".encode())
+        _until((home / "ready").exists, terminal)
+        os.write(terminal, line.encode() + b"\x18")
+        _until((home / "whole").exists, terminal)
+        return (home / "whole").read_text().rstrip()
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(terminal)
+        os.close(other)
+
+
+def _until(holds: Callable[[], bool], terminal: int) -> None:
+    """Read what the shell writes until something holds, so that it never waits for us."""
+    for _ in range(600):
+        if holds():
+            return
+        if select.select([terminal], [], [], 0.05)[0]:
+            os.read(terminal, 65536)
+    raise AssertionError("the shell did not do what it was told")
 
 
 @pytest.mark.parametrize("name", completion.SCRIPTS)

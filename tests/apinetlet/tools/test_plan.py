@@ -22,6 +22,7 @@ from reconcile.testing.faults import FaultPlan, FaultyTransport, Rule, Status
 from tests.scenarios.daemon import Lab, lab
 
 SETTINGS = Settings(api_net_namespace=TARGET_NAMESPACE)
+UNPEERED = Settings(api_net_namespace=TARGET_NAMESPACE, disable_network_peering=True)
 ASKER = "asker"
 PUBLIC = {"type": "Public", "networkRef": {"name": "blue"}}
 WEB = {
@@ -172,6 +173,34 @@ async def test_an_object_that_is_mapped_is_explained_with_its_counterpart_and_no
     assert writes(place) == []
 
 
+async def test_the_addresses_that_were_given_stand_on_both_sides(place: Lab) -> None:
+    await populate(place)
+    async with place.daemon():
+        await place.rest()
+    told = facts(await explained(place, "LoadBalancer", "web"))
+    [address] = place.world.declared("loadbalancers")["web"]["status"]["ips"]
+    assert told["source"]["state"] == address
+    assert {one["kind"]: one["state"] for one in told["targets"]} == {
+        "LoadBalancer": address,
+        "LoadBalancerRouting": "",
+    }
+
+
+async def test_how_a_peering_stands_is_part_of_how_its_network_stands(ironcore: Lab) -> None:
+    await ironcore.world.declare(
+        "networks", "blue", {"peerings": [{"name": "to-green", "networkRef": {"name": "green"}}]}
+    )
+    async with ironcore.daemon():
+        await ironcore.rest()
+    resource, key = ironcore.world.at_source["networks"], ObjectKey("default", "blue")
+    for state, verdict in (("Pending", "waits"), ("Ready", "mapped")):
+        said = MergePatch({"status": {"peerings": [{"name": "to-green", "state": state}]}})
+        await ironcore.world.source.client().patch(resource, key, said, subresource="status")
+        told = facts(await explained(ironcore, "Network", "blue", UNPEERED))
+        assert told["source"]["state"].endswith(f" to-green: {state}")
+        assert told["verdict"] == verdict
+
+
 async def test_an_object_that_waits_is_explained_with_what_it_waits_for_and_its_events(ironcore: Lab) -> None:
     await ironcore.world.declare("natgateways", "out", {**PUBLIC, "ipFamily": "IPv4"})
     async with ironcore.daemon():
@@ -220,6 +249,15 @@ async def test_nothing_at_all_of_that_name_is_a_failure_and_an_unknown_kind_a_wr
         await explained(ironcore, "Network", "blue")
     with pytest.raises(FlagError, match=r"nothing of kind 'Pod' is mapped; there are Network, "):
         await explained(ironcore, "Pod", "blue")
+
+
+@pytest.mark.parametrize(
+    "kind", ["NetworkPolicy", "networkpolicies.networking.ironcore.dev", "networkpolicy", "netpol"]
+)
+async def test_a_kind_is_named_as_kubectl_takes_it(ironcore: Lab, kind: str) -> None:
+    policy = {"networkRef": {"name": "blue"}, "networkInterfaceSelector": {}, "policyTypes": ["Ingress"]}
+    await ironcore.world.declare("networkpolicies", "pol", policy)
+    assert facts(await explained(ironcore, kind, "pol"))["kind"] == "NetworkPolicy"
 
 
 async def test_what_is_left_of_a_source_that_is_gone_is_explained(ironcore: Lab) -> None:

@@ -12,9 +12,9 @@ from apinetlet.api import GENERATIONS, IRONCORE, ONMETAL, Generation
 from apinetlet.settings import Settings
 from apinetlet.tools import rights
 from apinetlet.tools.declared import declared
-from apinetlet.tools.rights import Subject
+from apinetlet.tools.rights import POD, Subject, by_default
 from reconcile.manager.rbac import Rule
-from tests.apinetlet.tools.guarded import least, told
+from tests.apinetlet.tools.guarded import SETTINGS, least, told
 
 WORDS = ["rbac", "--generation=ironcore", "--api-net-namespace=apinet"]
 
@@ -149,3 +149,12 @@ def test_whom_nobody_could_be_is_a_wrong_word(text: str, capsys: pytest.CaptureF
         Subject.read(text)
     assert cli.main([*WORDS, f"--subject={text}"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_help_names_the_account_that_reads_the_secrets_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    """Secrets with kubeconfigs are read before there is any certificate of ours."""
+    assert cli.main(["rbac", "--help"]) == 0
+    _, _, told = capsys.readouterr().out.partition("--pod-subject")
+    rotating = evolve(SETTINGS, rotate_certificates=True, kubeconfig_secret_name="kept")
+    account = by_default(rotating, IRONCORE, POD)
+    assert f"by default {account.kind}:{account.namespace}/{account.name}" in told.splitlines()[1]

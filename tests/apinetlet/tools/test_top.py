@@ -67,6 +67,15 @@ def test_what_is_late_is_a_finding(queue: dict[str, Any], copy: dict[str, Any], 
     assert top.answer(View([{**QUEUE, **queue}], [{**COPY, **copy}]), 10).status == status
 
 
+@pytest.mark.parametrize("word", ["--keys=-1", "--interval=0s"])
+@pytest.mark.parametrize("more", [["--once"], []], ids=["once", "again and again"])
+def test_a_number_that_makes_no_sense_is_a_usage_error(
+    word: str, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["top", word, *more]) == 2
+    assert word.partition("=")[0] in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("address", "status", "says"),
     [("127.0.0.1:1", 1, "no debug pages at 127.0.0.1:1"), ("nowhere", 2, "must be host:port")],
