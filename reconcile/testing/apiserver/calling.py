@@ -16,7 +16,7 @@ import anyio
 import attrs
 import orjson
 
-from reconcile.testing.apiserver.asking import Answer, Question, Target
+from reconcile.testing.apiserver.asking import Answer, Answers, Pending, Question, Target
 from reconcile.testing.apiserver.failure import Document
 
 Handler: TypeAlias = Callable[[Document], Document | Awaitable[Document]]
@@ -41,6 +41,17 @@ class Caller:
         except _CallFailed as failed:
             return Answer(id_, error=str(failed))
         return Answer(id_, found)
+
+    async def settle(self, pending: Pending, answers: Answers) -> None:
+        """Get the answers that a step lacks, all at once."""
+
+        async def one(question: Question) -> None:
+            answer = await self.ask(question)
+            (question.keep or answers.add)(question, answer)
+
+        async with anyio.create_task_group() as tasks:
+            for question in pending.questions:
+                tasks.start_soon(one, question)
 
 
 class _CallFailed(Exception):

@@ -1,11 +1,9 @@
 """An API server in the process: requests come in as values, answers go out as values.
 
-``ApiServer`` is the shell around the pure parts: it knows the time and the watchers, takes one write at a time from
-request to commit in one step without waiting, and tells watchers and its own caretakers what changed. ``memory.py`` is
-a way in.
+``ApiServer`` lets a request pass or not, has its ``Reader`` or its ``Writer`` answer it, and tells watchers and its own
+caretakers what changed. ``memory.py`` is a way in.
 """
 
-import datetime as dt
 import logging
 import os
 import random
@@ -20,35 +18,24 @@ import attrs
 import orjson
 from anyio.abc import TaskGroup
 
-from reconcile.core.clock import Clock, Seconds, now, utc
+from reconcile.core.clock import Clock, Seconds, utc
 from reconcile.kube.objects import ObjectKey
 from reconcile.kube.request import HttpRequest, HttpResponse, RequestInfo, parse
 from reconcile.kube.resource import Resource
-from reconcile.testing.apiserver import actions, admitting, answering, content, impersonation, reading, reviews, verbs
+from reconcile.testing.apiserver import answering, content, impersonation, reviews
 from reconcile.testing.apiserver.admission import ADMIN, Authorizer, Rules, User
-from reconcile.testing.apiserver.admitting import Admission
-from reconcile.testing.apiserver.asking import ROUNDS, Answers, Pending, Question
 from reconcile.testing.apiserver.calling import Caller
 from reconcile.testing.apiserver.caretakers import Caretakers
-from reconcile.testing.apiserver.content import Form, warned
-from reconcile.testing.apiserver.converting import asks
+from reconcile.testing.apiserver.content import warned
 from reconcile.testing.apiserver.failure import (
     Failure,
-    expired,
     internal,
-    version_too_large,
 )
 from reconcile.testing.apiserver.kinds import built_in
-from reconcile.testing.apiserver.managers import timestamp
 from reconcile.testing.apiserver.memory import MemoryTransport
 from reconcile.testing.apiserver.metrics import CONTENT_TYPE as METRICS
 from reconcile.testing.apiserver.metrics import Metrics
-from reconcile.testing.apiserver.options import (
-    ListOptions,
-    list_options,
-    parse_version,
-)
-from reconcile.testing.apiserver.reach import Reach
+from reconcile.testing.apiserver.reader import Answer, Reader
 from reconcile.testing.apiserver.registry import Registry
 from reconcile.testing.apiserver.routes import Call, OwnPage, route
 from reconcile.testing.apiserver.session import Session
@@ -56,8 +43,7 @@ from reconcile.testing.apiserver.settings import Audited, Settings
 from reconcile.testing.apiserver.storage import Event, Snapshot, Storage
 from reconcile.testing.apiserver.strategy import Kind
 from reconcile.testing.apiserver.tokens import Tokens
-from reconcile.testing.apiserver.verbs import Order
-from reconcile.testing.apiserver.watching import Watcher, Watchers
+from reconcile.testing.apiserver.writer import Writer
 from reconcile.testing.apiserver.writing import Result, create
 
 if TYPE_CHECKING:
@@ -74,14 +60,6 @@ _FRESH_WITHIN: Final[Seconds] = 3.0
 """How long a read waits for a version that is yet to come."""
 _WRITES: Final = ("create", "update", "patch", "delete", "deletecollection")
 FIRST_NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
-
-
-@attrs.frozen
-class Answer:
-    """What a request leads to: a whole answer, or the head of a watch with its ``watcher``."""
-
-    response: HttpResponse
-    watcher: Watcher | None = None
 
 
 @attrs.define(eq=False)
@@ -112,10 +90,9 @@ class ApiServer:
     audit: deque[Audited] = attrs.field(init=False)
     """The last requests, oldest first."""
     metrics: Metrics = attrs.field(factory=Metrics, init=False)
-    _watchers: Watchers = attrs.field(factory=Watchers, init=False)
+    _reader: Reader = attrs.field(init=False)
+    _writer: Writer = attrs.field(init=False)
     _caretakers: Caretakers = attrs.field(init=False)
-    _changed: anyio.Event | None = attrs.field(default=None, init=False)
-    """Set at the next change; there while somebody waits for one."""
     _tasks: TaskGroup | None = attrs.field(default=None, init=False)
     _clock: Clock = attrs.field(factory=Clock, init=False)
 
@@ -123,13 +100,14 @@ class ApiServer:
         self.storage = Storage(self.settings.history)
         self.audit = deque(maxlen=self.settings.audit)
         self.registry.add(*built_in(), *self.kinds)
+        self._reader, self._writer = Reader(self), Writer(self, self._publish)
         self._caretakers = Caretakers(self)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         if self.journal is not None:
-            self.journal.show = self._show
+            self.journal.show = self._reader.show
             self.journal.fill(self.storage)
             self._caretakers.reset()
         namespaces = self.registry.find("", "v1", "namespaces")
@@ -188,10 +166,10 @@ class ApiServer:
             else:
                 call = found
                 if call.info.verb in _WRITES:
-                    response, stored = await self._write(call, request, user)
+                    response, stored = await self._writer.answer(call, request, user)
                     answer = Answer(response)
                 else:
-                    answer = await self._shown(call, request)
+                    answer = await self._reader.answer(call, request)
         except Failure as failure:
             answer = Answer(HttpResponse(failure.code, failure.headers, failure.body))
         except Exception as error:
@@ -267,7 +245,7 @@ class ApiServer:
     @property
     def watching(self) -> int:
         """How many watches are open."""
-        return len(self._watchers)
+        return len(self._reader.watchers)
 
     def compact(self) -> None:
         """Forget all history: whoever asks for a past version is told 410."""
@@ -301,184 +279,26 @@ class ApiServer:
 
     def end_watches(self, resource: Resource[Any] | None = None) -> None:
         """End the watches of a resource, or all, as a restart of the server does."""
-        self._watchers.end(resource.name if resource is not None else None)
+        self._reader.end_watches(resource)
 
     def collect_garbage(self) -> int:
         """Let the garbage collector work until it has nothing more to do; the answer counts its writes."""
         return self._caretakers.collect()
 
-    # -- reads -----------------------------------------------------------------------------------------------------
-
-    async def _shown(self, call: Call, request: HttpRequest) -> Answer:
-        """Answer a read; where somebody else converts, as soon as all is converted."""
-        for _ in range(ROUNDS):
-            try:
-                return await self._read(call, request)
-            except Pending as pending:
-                await self._ask(pending, Answers())
-        raise internal("conversion webhooks keep changing their minds")
-
-    async def _read(self, call: Call, request: HttpRequest) -> Answer:
-        kind, info = call.kind, call.info
-        form = content.form(request, custom=kind.custom, streams=not info.name)
-        content.check_form(request, kind, of_list=not info.name)
-        if info.verb == "get":
-            await self._reach(parse_version(request.get("resourceVersion"), of_list=False))
-            if info.subresource == "log":
-                return Answer(actions.log(self.storage, kind, info.key))
-            read = reading.scale if info.subresource == verbs.SCALE else reading.get
-            body = read(self.storage, kind, info.key, form)
-            return Answer(HttpResponse(200, _JSON, body))
-        options = list_options(request, kind, info.namespace, watch_list=self.settings.watch_list)
-        if info.verb == "watch":
-            return await self._watch(kind, options, form)
-        await self._reach(reading.at_least(options))
-        return Answer(HttpResponse(200, _JSON, reading.list_(self.storage, kind, options, form)))
-
-    async def _reach(self, version: int) -> None:
-        """Wait for a version, for a while."""
-        if self.storage.version >= version:
-            return
-        with anyio.move_on_after(_FRESH_WITHIN):
-            while self.storage.version < version:
-                self._changed = self._changed or anyio.Event()
-                await self._changed.wait()
-        if self.storage.version < version:
-            raise version_too_large(version, self.storage.version)
-
-    async def _watch(self, kind: Kind, options: ListOptions, form: Form) -> Answer:
-        asked = parse_version(options.version, of_list=False)
-        seconds = options.timeout or self.settings.watch_seconds * (1 + self.rng.random())
-        watcher = Watcher(
-            kind,
-            options.selection,
-            form,
-            asked,
-            deadline=now() + seconds,
-            bookmarks=options.bookmarks,
-            current=lambda: self.shown,
-            limit=self.settings.watch_buffer,
-        )
-        try:
-            await self._start(watcher, kind, options, asked)
-        except Failure as failure:
-            # once a watch is accepted, what goes wrong is an event of it
-            watcher.fail(failure)
-        return Answer(HttpResponse(200, _JSON), watcher)
-
-    async def _start(self, watcher: Watcher, kind: Kind, options: ListOptions, asked: int) -> None:
-        table = self.storage.table(kind.table)
-        wants_state = options.initial_events or (options.initial_events is None and asked == 0)
-        if options.initial_events is not None:
-            await self._reach(asked)
-        if wants_state:
-            keys = self.storage.keys(kind.table, options.selection.namespace)
-            found = (kind.seen(table.objects[key]) for key in keys)
-            state = [one for one in found if options.selection.matches(one)]
-            mark_end = bool(options.initial_events) and options.bookmarks
-            watcher.begin(state, self.storage.version, mark_end=mark_end)
-        elif asked == 0:
-            watcher.after = self.storage.version
-        else:
-            events = table.since(asked)
-            if events is None:
-                raise expired(f"too old resource version: {asked} ({table.floor})")
-            watcher.replay(events)
-        self._watchers.add(kind.table, watcher)
-
     # -- writes ----------------------------------------------------------------------------------------------------
 
     def write(self, change: Callable[[Session], T], *, user: User = ADMIN) -> T:
         """Run a change in a transaction of its own and make it real; whatever it raises undoes it."""
-        return self._commit(self._session(user), change)
-
-    def _session(self, user: User, *, rng: random.Random | None = None, time: str = "", **options: Any) -> Session:
-        time = time or timestamp(utc() + dt.timedelta(seconds=self.skew) if self.skew else utc())
-        needs_namespace = self.settings.needs_namespace
-        return Session(
-            self.registry,
-            self.storage.begin(),
-            user,
-            time,
-            rng or self.rng,
-            Reach,
-            gate=self.rules.gate,
-            needs_namespace=needs_namespace,
-            **options,
-        )
-
-    def _commit(self, session: Session, change: Callable[[Session], T]) -> T:
-        result = change(session)
-        if not session.dry_run:
-            self._publish(session.transaction.commit())
-            for write in session.done:
-                hook = write.kind.hooks.after_commit
-                assert hook is not None
-                try:
-                    hook(write)
-                except Exception:
-                    _log.exception("after_commit hook failed kind=%s", write.kind.resource)
-        return result
+        return self._writer.write(change, user)
 
     def _publish(self, events: list[tuple[str, Event]]) -> None:
         if not events:
             return
         if self.journal is None:
-            self._show(events)
+            self._reader.show(events)
         else:
             self.journal.append(events)
         self._caretakers.observe(events)
-
-    def _show(self, events: list[tuple[str, Event]]) -> None:
-        """Let everybody see what was committed."""
-        self._watchers.feed(events)
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
-
-    async def _write(self, call: Call, request: HttpRequest, user: User) -> tuple[HttpResponse, bool]:
-        """Answer a write; whether it changed something for good."""
-        session = self._session(user)
-        if (review := reviews.review(call.kind, self.rules, user, self.authenticate, time=session.time)) is not None:
-            return verbs.reviewed(call, request, session, review), False
-        if not (admitting.is_needed(self.storage) or asks(call.kind)):
-            # the whole of it in one step
-            order = self._ordered(call, request)
-            session.dry_run, session.strictness = order.dry_run, order.strictness
-            outcome = self._commit(session, order.run)
-            return outcome.response, outcome.changed and not order.dry_run
-        answers, seed = Answers(), self.rng.getrandbits(64)
-        for _ in range(ROUNDS):
-            order = self._ordered(call, request)
-            # whatever is made up is the same in each round, so that questions are
-            attempt = self._session(user, rng=random.Random(seed), time=session.time)
-            attempt.dry_run, attempt.strictness = order.dry_run, order.strictness
-            attempt.admission = Admission(self.storage, self.registry, answers)
-            try:
-                outcome = self._commit(attempt, order.run)
-            except Pending as pending:
-                await self._ask(pending, answers)
-            else:
-                return outcome.response, outcome.changed and not order.dry_run
-        raise internal("webhooks keep changing their minds")
-
-    def _ordered(self, call: Call, request: HttpRequest) -> Order:
-        """What a request wants to be done; anew each time, for doing it uses it up."""
-        action = actions.find(call)
-        if action is not None:
-            return actions.ordered(action, call, request, self.tokens)
-        return verbs.ordered(call, request, watch_list=self.settings.watch_list)
-
-    async def _ask(self, pending: Pending, answers: Answers) -> None:
-        """Get the answers that a step lacks, all at once."""
-
-        async def one(question: Question) -> None:
-            answer = await self.webhooks.ask(question)
-            (question.keep or answers.add)(question, answer)
-
-        async with anyio.create_task_group() as tasks:
-            for question in pending.questions:
-                tasks.start_soon(one, question)
 
     def _note(
         self, request: HttpRequest, info: RequestInfo | None, user: User, code: int, stored: bool, at: Seconds
