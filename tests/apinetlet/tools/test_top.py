@@ -142,14 +142,6 @@ def test_an_address_that_is_none_is_a_usage_error(address: str, capsys: pytest.C
     assert capsys.readouterr().err.startswith("apinetlet: --debug-bind-address must be host:port, not ")
 
 
-@pytest.mark.parametrize("word", ["--interval=0s", "--keys=-1"])
-def test_a_pause_of_nothing_and_less_than_no_keys_are_usage_errors(
-    word: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["top", word]) == 2
-    assert capsys.readouterr().err.startswith(f"apinetlet: {word.partition('=')[0]} must ")
-
-
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
