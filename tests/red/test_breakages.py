@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.red.breaking import Breakage, Told, breakages, copy_code, run
+from tests.red.breaking import ROOT, Breakage, Told, breakages, copy_code, run
 from tools import pains
 
 ALL = breakages()
@@ -49,6 +49,11 @@ def test_of_all_that_protects_two_things_drawn_by_the_seed_are_missed(
 def test_with_everything_in_place_all_of_these_tests_are_green(tmp_path: Path) -> None:
     told = run(copy_code(tmp_path), tuple(dict.fromkeys(test for one in ALL for test in one.tests)), limit=1800.0)
     assert [one for one in told if one.raised] == []
+
+
+def test_what_the_list_takes_away_is_in_the_code() -> None:
+    moved = [f"{one.file}: {one.text}" for one in ALL if (ROOT / one.file).read_text().count(one.text) != 1]
+    assert moved == []
 
 
 def test_code_that_has_moved_is_told_from_a_test_that_cannot_fail(tmp_path: Path) -> None:
