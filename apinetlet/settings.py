@@ -129,7 +129,7 @@ class Settings:
         "", "info, error or panic: from here on with a stack trace", takes="level", group=_LOGGING
     )
     zap_time_encoding: str = setting(
-        "epoch",
+        "rfc3339",  # as the Go daemon's library does; its --help says epoch
         "how times are written",
         choices=("epoch", "millis", "nano", "nanos", "iso8601", "rfc3339", "rfc3339nano"),
         group=_LOGGING,
