@@ -312,7 +312,7 @@ class Follower(Generic[T]):
             return self.reflector.relist("bad object")
         effect = self.reflector.event(meta.resource_version, is_end=True, now=self._clock.now())
         if effect is Effect.COMMIT:
-            self.deliver(self.store.remove(meta))
+            self.deliver(self.store.remove(meta, self._clock.now()))
         elif effect is Effect.STAGE and self._staging is not None:
             self._staging.remove(meta.key)
         return effect
@@ -331,7 +331,9 @@ class Follower(Generic[T]):
             staging = self.store.stage(self.namespace)
         version, is_reset = self.reflector.version, self.reflector.is_reset or effect is Effect.EMPTY
         initial = not self.is_synced
-        changes = self.store.swap(staging, version, self.namespace, initial=initial, reset=is_reset)
+        changes = self.store.swap(
+            staging, version, self.namespace, now=self._clock.now(), initial=initial, reset=is_reset
+        )
         self.has_copy = effect is Effect.TAKE  # before anyone is told, who may look at once
         if self.reflector.is_reset and effect is Effect.TAKE:
             logger.warning("the server's history is another one, so all it has is taken as it is:%s", self._facts())

@@ -5,9 +5,10 @@ it until the watch has caught up: no older event may undo it, nor may a list tha
 remembered by its uid, which never comes back, so that late events of the dying object do not bring it back to life.
 The other way round, ends that the watch has shown are remembered for answers that it has overtaken.
 
-Every note has a time limit. One that runs out unconfirmed means that the watch lags far behind or that the object is
-none of those we watch: whoever asks ``expire`` is told, and lists again. Where versions are no numbers, order cannot be
-seen: our own write then holds until its very version comes by, or its time is over. Pure.
+Every note has a time limit. An end that is older has overtaken no answer, and is forgotten when the next one comes. An
+own write that runs out unconfirmed means that the watch lags far behind or that the object is none of those we watch:
+whoever asks ``expire`` is told, and lists again. Where versions are no numbers, order cannot be seen: our own write
+then holds until its very version comes by, or its time is over. Pure.
 """
 
 from typing import NamedTuple, TypeVar
@@ -46,19 +47,26 @@ class _Note(NamedTuple):
     is_overtaken: bool = False
 
 
+class _End(NamedTuple):
+    """``version``: at which it was out of sight; 0 if that was no number."""
+
+    version: int
+    until: Seconds
+
+
 @attrs.define
 class Overlay:
-    """Notes about own writes, each kept for ``ttl`` seconds at most."""
+    """Notes about own writes and ends, each held for ``ttl`` seconds at most."""
 
     ttl: Seconds = 30.0
     ends: int = 1000
-    """So many ends that the watch has shown are remembered: more than there are while an answer is on its way."""
+    """So many ends that the watch has shown are remembered, and none for longer than an answer may be on its way."""
     _newest: dict[ObjectKey, _Note] = attrs.field(init=False, factory=dict)
     """Nothing older than this may be shown under that key."""
     _dead: dict[str, _Note] = attrs.field(init=False, factory=dict)
     """By uid: the last state known of what we deleted."""
-    _ended: dict[str, int] = attrs.field(init=False, factory=dict)
-    """By uid: at which version it was out of sight, oldest first; 0 if that was no number."""
+    _ended: dict[str, _End] = attrs.field(init=False, factory=dict)
+    """By uid, oldest first."""
 
     def __bool__(self) -> bool:
         return bool(self._newest or self._dead)
@@ -84,17 +92,17 @@ class Overlay:
         """Whether we deleted the object of that uid."""
         return uid in self._dead
 
-    def ended(self, uid: str, version: int) -> None:
+    def ended(self, uid: str, version: int, now: Seconds) -> None:
         """The watch or a list of that version showed that it is gone, or out of sight."""
         self._ended.pop(uid, None)
-        self._ended[uid] = version
-        if len(self._ended) > self.ends:
+        while self._ended and (len(self._ended) >= self.ends or next(iter(self._ended.values())).until <= now):
             del self._ended[next(iter(self._ended))]
+        self._ended[uid] = _End(version, now + self.ttl)
 
     def is_overtaken(self, answer: ObjectMeta) -> bool:
         """Whether an answer shows a state of an object that has ended since."""
         end = self._ended.get(answer.uid)
-        return end is not None and (answer.version <= end or not end)
+        return end is not None and (answer.version <= end.version or not end.version)
 
     def admits(self, seen: ObjectMeta) -> bool:
         """Whether what the watch shows may go into the store; confirms our own write if it does."""

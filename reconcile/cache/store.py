@@ -200,10 +200,10 @@ class Store(Generic[T]):
         """The watch shows the state that is there: ``meta`` is its head in the store."""
         self._overlay.admits(meta)
 
-    def remove(self, meta: ObjectMeta) -> builtins.list[Change[T]]:
+    def remove(self, meta: ObjectMeta, now: Seconds) -> builtins.list[Change[T]]:
         """The watch shows the end of an object; ``meta`` is its head in that event."""
         table = self._table(meta.namespace)
-        self._overlay.ended(meta.uid, meta.version)
+        self._overlay.ended(meta.uid, meta.version, now)
         if table is None or (self._overlay and not self._overlay.admits_end(meta)):
             return []
         old = table.find(meta)
@@ -216,12 +216,14 @@ class Store(Generic[T]):
         if self._overlay:
             self._overlay.reached(_number(resource_version), namespace)
 
-    def replace(self, entries: Iterable[Entry], resource_version: str, namespace: str = "") -> builtins.list[Change[T]]:
+    def replace(
+        self, entries: Iterable[Entry], resource_version: str, namespace: str = "", *, now: Seconds
+    ) -> builtins.list[Change[T]]:
         """A whole list at once. What is not in it has ended. ``informer.py`` stages large ones in slices instead."""
         staging = self.stage(namespace)
         for entry in entries:
             staging.add(entry)
-        return [*self.swap(staging, resource_version, namespace)]
+        return [*self.swap(staging, resource_version, namespace, now=now)]
 
     def stage(self, namespace: str = "") -> Staging:
         """Begin to put a list of one of ``namespaces`` together; the store does not change before ``swap``."""
@@ -233,6 +235,7 @@ class Store(Generic[T]):
         resource_version: str,
         namespace: str = "",
         *,
+        now: Seconds,
         initial: bool = False,
         reset: bool = False,
     ) -> Iterator[Change[T]]:
@@ -250,7 +253,7 @@ class Store(Generic[T]):
             if before is not None:
                 self._retire(before)
                 if after is None:
-                    self._overlay.ended(before.meta.uid, _number(resource_version))
+                    self._overlay.ended(before.meta.uid, _number(resource_version), now)
         self._tables[namespace] = staging.table
         self._everywhere = self._tables.get("")
         return (self.change(old, new, initial=initial) for old, new in pairs)

@@ -54,7 +54,7 @@ def test_what_is_not_newer_than_what_is_known_changes_nothing(version: int) -> N
     store = a_store()
     store.commit(an_entry(version=2))
     assert store.commit(an_entry(version=version, spec={"color": "old"})) == []
-    assert store.remove(decode_meta(raw(version=1))) == []
+    assert store.remove(decode_meta(raw(version=1)), 0.0) == []
     thing = store.get(A)
     assert thing is not None
     assert thing["spec"]["color"] == "blue"
@@ -71,7 +71,7 @@ def test_versions_that_are_no_numbers_are_only_told_apart() -> None:
 def test_an_end_carries_the_last_known_state_and_leaves_no_index_behind() -> None:
     store = a_store(indexes=[COLOR, APP])
     store.commit(an_entry(version=1, labels={"app": "x"}))
-    [gone] = store.remove(decode_meta(raw(version=2)))
+    [gone] = store.remove(decode_meta(raw(version=2)), 0.0)
     assert (gone.new, gone.object["spec"]["color"]) == (None, "blue")
     assert (store.by("color", "blue"), store.keys_by("app", "x"), len(store), store.bytes) == ([], [], 0, 0)
 
@@ -81,7 +81,8 @@ def test_a_list_ends_what_it_lacks_with_its_last_state() -> None:
     store = a_store(indexes=[COLOR])
     for name in "abc":
         store.commit(an_entry(name, version=1))
-    changes = store.replace([an_entry("a", version=1), an_entry("b", version=5), an_entry("d", version=6)], "7")
+    entries = [an_entry("a", version=1), an_entry("b", version=5), an_entry("d", version=6)]
+    changes = store.replace(entries, "7", now=0.0)
     assert told(changes) == [("1", None), ("1", "5"), (None, "6")]
     assert changes[0].key.name == "c"
     assert changes[0].old_object == a_thing("c")
@@ -93,9 +94,9 @@ def test_another_object_of_the_same_name_is_an_end_and_a_start() -> None:
     store = a_store(indexes=[COLOR])
     store.commit(an_entry(uid="one", version=1))
     assert told(store.commit(an_entry(uid="two", version=5))) == [("1", None), (None, "5")]
-    assert told(store.replace([an_entry(uid="three", version=9)], "9")) == [("5", None), (None, "9")]
+    assert told(store.replace([an_entry(uid="three", version=9)], "9", now=0.0)) == [("5", None), (None, "9")]
     assert store.commit(an_entry(uid="two", version=6)) == []
-    assert store.remove(decode_meta(raw(uid="two", version=7))) == []
+    assert store.remove(decode_meta(raw(uid="two", version=7)), 0.0) == []
     [thing] = store.by("color", "blue")
     assert thing.metadata.uid == "three"
 
@@ -197,10 +198,10 @@ def test_what_is_handed_out_cannot_be_changed() -> None:
 def test_each_namespace_has_a_list_of_its_own() -> None:
     store = a_store(namespaces=("one", "two"), indexes=[COLOR])
     for namespace in ("one", "two"):
-        store.replace([an_entry(namespace=namespace)], "5", namespace)
+        store.replace([an_entry(namespace=namespace)], "5", namespace, now=0.0)
     assert store.commit(an_entry(namespace="three")) == []
     assert store.own(an_entry(namespace="three"), 0.0) == []
-    assert told(store.replace([], "6", "one")) == [("1", None)]
+    assert told(store.replace([], "6", "one", now=0.0)) == [("1", None)]
     assert store.keys() == store.keys("two") == store.keys_by("color", "blue") == [ObjectKey("two", "a")]
     assert store.keys("one") == []
 
@@ -236,8 +237,8 @@ def test_a_list_made_before_an_own_write_does_not_undo_it() -> None:
     store.commit(an_entry("a", version=1))
     store.own(an_entry("a", version=5), 0.0)
     store.own(an_entry("b", version=6), 0.0)
-    assert store.replace([an_entry("a", version=1)], "4") == []
-    assert told(store.replace([an_entry("a", version=5)], "9")) == [("6", None)]
+    assert store.replace([an_entry("a", version=1)], "4", now=0.0) == []
+    assert told(store.replace([an_entry("a", version=5)], "9", now=0.0)) == [("6", None)]
 
 
 @pytest.mark.pain(7)
@@ -247,8 +248,8 @@ def test_an_own_deletion_is_not_undone_by_late_events_nor_by_an_older_list() -> 
     [gone] = store.own_delete(named("a"), 0.0)
     assert (gone.new, gone.is_own) == (None, True)
     assert store.commit(an_entry(version=2)) == []
-    assert store.replace([an_entry(version=2)], "2") == []
-    assert store.remove(decode_meta(raw(version=3))) == []
+    assert store.replace([an_entry(version=2)], "2", now=0.0) == []
+    assert store.remove(decode_meta(raw(version=3)), 0.0) == []
     assert store.unconfirmed == 0
     assert told(store.commit(an_entry(version=4, uid="next"))) == [(None, "4")]
 
@@ -260,7 +261,7 @@ def test_late_events_of_a_deleted_object_do_not_touch_the_one_we_made_in_its_pla
     store.own_delete(named("a", uid="one"), 0.0)
     store.own(an_entry(uid="two", version=8), 0.0)
     assert store.commit(an_entry(uid="one", version=2)) == []
-    assert store.remove(decode_meta(raw(uid="one", version=3))) == []
+    assert store.remove(decode_meta(raw(uid="one", version=3)), 0.0) == []
     assert store.meta(A) is not None
     assert store.commit(an_entry(uid="two", version=8)) == []
     assert store.unconfirmed == 0
@@ -271,10 +272,30 @@ def test_an_object_that_left_our_sight_for_a_while_before_we_deleted_it_stays_de
     store = a_store()
     store.commit(an_entry(version=1))
     store.own_delete(decode_meta(raw(version=3)), 0.0)
-    assert store.remove(decode_meta(raw(version=2))) == []
+    assert store.remove(decode_meta(raw(version=2)), 0.0) == []
     assert store.commit(an_entry(version=3)) == []
-    assert store.remove(decode_meta(raw(version=4))) == []
+    assert store.remove(decode_meta(raw(version=4)), 0.0) == []
     assert (len(store), store.unconfirmed) == (0, 0)
+
+
+@pytest.mark.pain(7)
+@pytest.mark.parametrize(("until", "is_alive"), [(29.0, False), (31.0, True)])
+def test_an_end_is_remembered_as_long_as_an_answer_may_be_on_its_way(until: float, is_alive: bool) -> None:
+    store = a_store(overlay_ttl=30.0)
+    for name, moment in (("a", 0.0), ("b", until)):  # what has to be forgotten is, at the next end
+        store.commit(an_entry(name, version=1))
+        store.remove(decode_meta(raw(name, version=2)), moment)
+    store.own(an_entry("a", version=1), until, is_own=False)
+    assert (A in store) is is_alive
+
+
+def test_of_thousands_of_ends_at_once_the_last_thousand_are_remembered() -> None:
+    store = a_store()
+    store.replace([an_entry(f"{n}", version=1, uid=f"{n}") for n in range(1_500)], "1", now=0.0)
+    store.replace([], "2", now=0.0)
+    for n in range(1_500):
+        store.own(an_entry(f"{n}", version=1, uid=f"{n}"), 0.0, is_own=False)
+    assert len(store) == 500
 
 
 def test_the_write_that_takes_the_last_finalizer_away_ends_the_object() -> None:
@@ -294,8 +315,8 @@ def test_an_own_write_that_moves_an_object_out_of_sight_removes_it() -> None:
     store.commit(an_entry(version=1, labels={"app": "x"}))
     assert told(store.own(an_entry(version=5, labels={"app": "y"}), 0.0)) == [("1", None)]
     assert store.commit(an_entry(version=3, labels={"app": "x"})) == []
-    assert store.replace([an_entry(version=3, labels={"app": "x"})], "4") == []
-    assert store.remove(decode_meta(raw(version=5))) == []
+    assert store.replace([an_entry(version=3, labels={"app": "x"})], "4", now=0.0) == []
+    assert store.remove(decode_meta(raw(version=5)), 0.0) == []
     assert store.unconfirmed == 0
     assert store.own(an_entry("b", version=6), 0.0) == []
     assert told(store.own(an_entry("c", version=7, labels={"app": "x"}), 0.0)) == [(None, "7")]
@@ -350,7 +371,7 @@ def test_after_a_reset_of_history_the_list_alone_counts() -> None:
     staging = store.stage()
     for entry in (an_entry("a", version=50), an_entry("c", version=51)):
         staging.add(entry)
-    assert told(store.swap(staging, "60", reset=True)) == [("101", None), ("100", "50"), (None, "51")]
+    assert told(store.swap(staging, "60", reset=True, now=0.0)) == [("101", None), ("100", "50"), (None, "51")]
     assert store.unconfirmed == 0
 
 
@@ -360,7 +381,7 @@ def test_an_unreadable_object_of_a_list_keeps_its_last_good_state() -> None:
     staging = store.stage()
     staging.keep(A)
     staging.keep(B)
-    assert list(store.swap(staging, "5")) == []
+    assert list(store.swap(staging, "5", now=0.0)) == []
     assert store.keys_by("color", "blue") == [A]
 
 
@@ -372,7 +393,7 @@ def test_a_list_does_not_show_before_it_is_whole() -> None:
     staging.add(an_entry("c", version=2))
     staging.remove(ObjectKey("default", "c"))
     assert store.keys() == store.keys_by("color", "blue") == [A]
-    changes = store.swap(staging, "3", initial=True)
+    changes = store.swap(staging, "3", initial=True, now=0.0)
     assert store.keys() == store.keys_by("color", "blue") == [B]
     assert all(change.initial for change in changes)
 
@@ -441,7 +462,7 @@ class StoreIsATruePast(RuleBasedStateMachine):
         if kind == "MODIFIED":
             self.follow(self.store.commit(READER.read(text)))
         elif kind == "DELETED":
-            self.follow(self.store.remove(decode_meta(text)))
+            self.follow(self.store.remove(decode_meta(text), 0.0))
         else:
             self.store.reached(state["metadata"]["resourceVersion"])
 
@@ -450,7 +471,8 @@ class StoreIsATruePast(RuleBasedStateMachine):
         """A list of any moment not older than what the watch has shown."""
         moment = data.draw(st.integers(self.shown, len(self.snapshots) - 1))
         version, objects = self.snapshots[moment]
-        self.follow(self.store.replace([READER.read(orjson.dumps(item)) for item in objects.values()], str(version)))
+        entries = [READER.read(orjson.dumps(item)) for item in objects.values()]
+        self.follow(self.store.replace(entries, str(version), now=0.0))
         self.shown = moment
 
     def follow(self, changes: list[Change[Object]]) -> None:
