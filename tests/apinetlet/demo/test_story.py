@@ -2,10 +2,14 @@
 
 import io
 import json
+import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -213,11 +217,22 @@ class TestPorts:
             assert await get("--kubeconfig", str(ports.source), "get", "net") == ["blue"]
             assert TARGET_NAMESPACE in await get("--kubeconfig", str(ports.apinet), "get", "namespaces")
 
+    @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+    def test_who_ends_it_finds_no_kubeconfig_left(self, unused_port: int, told: signal.Signals, tmp_path: Path) -> None:
+        words = [sys.executable, "-m", "apinetlet", "demo", f"--port={unused_port}"]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)}) as demo:
+            deadline = time.monotonic() + 30
+            while len(list(tmp_path.glob("*/*"))) < 2:
+                assert demo.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            demo.send_signal(told)
+            assert demo.wait(20) == 128 + told
+        assert list(tmp_path.iterdir()) == []
+
     @pytest.fixture
     def unused_port(self) -> int:
         """A port that is free, and so is the next one."""
-        import socket
-
         while True:
             with socket.socket() as first, socket.socket() as second:
                 first.bind(("127.0.0.1", 0))
