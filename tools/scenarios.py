@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "testing.md"
 START, END = "<!-- scenarios: made by tools/scenarios.py -->\n", "<!-- end of scenarios -->\n"
 
-SCENARIOS: Mapping[str, int] = {"NET": 16, "LB": 17, "NAT": 12, "NIC": 16, "VIP": 12, "NP": 12, "PEER": 13}
+SCENARIOS: Mapping[str, int] = {"NET": 16, "LB": 17, "NAT": 12, "NIC": 16, "VIP": 12, "NP": 12, "PEER": 13, "CRED": 4}
 """How many there are of each kind, counted from 1."""
 UPSTREAM: Mapping[str, str] = {
     **dict.fromkeys(("NET-1", "NET-2", "NET-3", "NET-4", "LB-1", "NAT-1", "NIC-1", "VIP-1", "VIP-2", "VIP-3"), "both"),
@@ -27,8 +27,8 @@ UPSTREAM: Mapping[str, str] = {
     **dict.fromkeys(("NP-1", "NP-2", "NP-3", *(f"PEER-{number}" for number in range(1, 7))), "ironcore"),
 }
 """The scenarios that the Go daemon's own tests tell, too, and of which generation."""
-ONE_GENERATION = ("NP", "PEER")
-"""Kinds that only ``ironcore`` has."""
+UNPAIRED = ("NP", "PEER", "CRED")
+"""What only ``ironcore`` has, or what is one and the same in both generations."""
 _NAME = re.compile(rf"test_({'|'.join(SCENARIOS).lower()})_(\d+)_")
 
 
@@ -48,7 +48,7 @@ def scenarios() -> list[str]:
 
 def tellings(root: pathlib.Path = ROOT) -> Iterator[Telling]:
     """Every test of a scenario, in the order of files and lines."""
-    for path in sorted((root / "tests" / "scenarios").glob("test_*.py")):
+    for path in sorted((root / "tests").rglob("test_*.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (found := _NAME.match(node.name)):
                 kind, number = found.groups()

@@ -176,7 +176,7 @@ async def test_both_sides_get_certificates_of_their_own_and_keep_them_apart(
             assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("one", "two")} == {0o600}
 
 
-async def test_the_daemon_tells_of_each_certificate_under_a_name_of_its_own(lead: Lead, tmp_path: Path) -> None:
+async def test_cred_1_the_daemon_tells_of_each_certificate_under_a_name_of_its_own(lead: Lead, tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(certified(utc() + 5 * DAY))
     (tmp_path / "two").write_bytes(certified(utc() + 6 * DAY))
     words = (f"--kubeconfig={tmp_path}/one", "--rotate-certificates", f"--api-net-kubeconfig={tmp_path}/two")

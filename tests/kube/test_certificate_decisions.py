@@ -76,7 +76,7 @@ def test_a_request_names_the_subject_and_nothing_else_and_is_signed_by_a_new_p25
     assert pairs.make(JANE).key != ASKED.key
 
 
-def test_usages_go_with_the_kind_of_key() -> None:
+def test_cred_3_usages_go_with_the_kind_of_key() -> None:
     body = Wanted(JANE).body(ASKED.request)
     assert body["metadata"] == {"generateName": "csr-"}
     assert body["spec"] == {

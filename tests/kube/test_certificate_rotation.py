@@ -57,7 +57,7 @@ async def seen(world: Land, rotation: Rotation) -> list[str]:
 # at start
 
 
-async def test_an_empty_store_is_filled_by_the_bootstrap_way_and_the_next_start_needs_it_no_more() -> None:
+async def test_cred_2_an_empty_store_is_filled_by_the_bootstrap_way_and_the_next_start_needs_it_no_more() -> None:
     async with land() as world:
         first = world.rotation()
         await first.begin()
@@ -349,7 +349,7 @@ async def test_a_store_that_fails_later_is_written_as_soon_as_it_works_and_no_se
         assert world.requests == 2
 
 
-async def test_two_processes_with_one_store_share_what_one_of_them_has_renewed() -> None:
+async def test_cred_4_two_processes_with_one_store_share_what_one_of_them_has_renewed() -> None:
     async with (
         land(7 * DAY) as world,
         begun(world.rotation(settings=QUICK)) as first,
