@@ -60,6 +60,8 @@ LIFE: Final = dt.timedelta(minutes=10)
 """Of a certificate."""
 KEPT: Final = dt.timedelta(hours=1)
 """So long kube-controller-manager leaves a request where it is that was answered."""
+SWEPT: Final = 600.0
+"""Seconds from one look for such requests to the next."""
 PASSES, HISTORY_BYTES, WRITES = 10, 16 * 1024, 50
 """Keys of which a controller remembers passes, and bytes of what they were about; writes that it knows for its own.
 
@@ -118,13 +120,15 @@ class Gate:
         return User(parts[x509.NameOID.COMMON_NAME][0], tuple(parts.get(x509.NameOID.ORGANIZATION_NAME, ())))
 
     async def sweep(self) -> None:
-        """Take old requests away."""
+        """Take old requests away, for ever."""
         client = self.server.client()
-        for one in self.server.objects(CSR):
-            made = one.metadata.creation_timestamp
-            if made is not None and made < utc() - KEPT:
-                with suppress(NotFound):
-                    await client.delete(CSR, one.metadata.key)
+        while True:
+            await anyio.sleep(SWEPT)
+            for one in self.server.objects(CSR):
+                made = one.metadata.creation_timestamp
+                if made is not None and made < utc() - KEPT:
+                    with suppress(NotFound):
+                        await client.delete(CSR, one.metadata.key)
 
 
 @define(eq=False)
@@ -295,7 +299,8 @@ async def land(clusters: Clusters, folder: Path) -> AsyncIterator[Land]:
             await _grant(here[side], bootstrap)
             authority = Authority.create(f"{side} {generation.name}", utc())
             tokens = {"bootstrap": BOOTSTRAP, "pod": KUBELET}
-            gates[f"{side}.{generation.name}"] = Gate(here[side], authority, tokens)
+            gate = gates[f"{side}.{generation.name}"] = Gate(here[side], authority, tokens)
+            tasks.start_soon(gate.sweep)
             tasks.start_soon(_sign, Signer(here[side], approves=True, life=LIFE, ca=authority))
         yield Land(generation, settings, gates)
         tasks.cancel_scope.cancel()

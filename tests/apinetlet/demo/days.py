@@ -98,8 +98,6 @@ class Life:
         self.world.writes.clear()
         self.world.traffic.tried.clear()
         self.world.traffic.accepted.clear()
-        for gate in self.land.gates.values():
-            await gate.sweep()
 
     async def _act(self) -> None:
         name = f"{self.rng.randrange(POPULATION)}"
