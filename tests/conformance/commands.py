@@ -79,6 +79,11 @@ def _widget(name: str, size: Any, **more: Any) -> dict[str, Any]:
     return {"apiVersion": "kube.example.com/v1", "kind": "Widget", "metadata": {"name": name}, "spec": spec}
 
 
+def _list(*items: dict[str, Any]) -> dict[str, Any]:
+    """What ``get -o yaml`` shows of several objects, and what kubectl checks by itself."""
+    return {"apiVersion": "v1", "kind": "List", "items": list(items)}
+
+
 FILES: Final[Mapping[str, str]] = {
     name: yaml.safe_dump(content, sort_keys=False)
     for name, content in {
@@ -93,6 +98,8 @@ FILES: Final[Mapping[str, str]] = {
         "widget-wrong.yaml": _widget("big", 11),
         "widget-typed.yaml": _widget("big", "x"),
         "widget-more.yaml": _widget("big", 1, nothing=1),
+        "all.yaml": _list(_SETTINGS, _deployment("i:1", 1), _widget("listed", 1)),
+        "all-wrong.yaml": _list({**_SETTINGS, "nothing": 1}, _deployment("i:1", 1, paused="x"), _widget("big", "x")),
         "kustomization.yaml": {"resources": ["settings.yaml"], "nameSuffix": "-k"},
     }.items()
 }
@@ -237,6 +244,12 @@ COMMANDS: Final = (
     "get ns default",
     "get --raw /readyz",
     "get events",
+    "apply -f all.yaml",
+    "apply -f all.yaml",
+    "apply -f all-wrong.yaml",
+    "apply -f all-wrong.yaml --validate=false",
+    "diff -f all.yaml",
+    "delete -f all.yaml",
     "delete -f widgets.yaml",
     "delete cm --all",
     "get cm",

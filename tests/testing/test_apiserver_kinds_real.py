@@ -9,15 +9,17 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import anyio
 import orjson
 import pytest
 
 from reconcile.kube.request import HttpRequest
-from reconcile.testing.apiserver import ApiServer, discovery, published, publishing, wire
+from reconcile.testing.apiserver import ApiServer, discovery, gnostic, published, publishing, wire
 from reconcile.testing.apiserver.content import PROTOBUF
 from reconcile.testing.apiserver.kinds import built_in
 from reconcile.testing.envtest import ControlPlane
 from reconcile.testing.plugin import AnyioBackend
+from tests.testing.apiserver.test_gnostic import said
 from tests.testing.callers import Api, Reply
 from tests.testing.samples import CHANGES, CLUSTER_SAMPLES, REFUSED, SAMPLES, collection
 from tests.testing.test_apiserver_kinds import EVERY, TABLE
@@ -158,8 +160,93 @@ async def test_openapi_says_what_the_real_server_says_but_for_sentences(both: tu
         assert ours["paths"] == kept, name
 
 
+async def definitions(api: Api) -> dict[str, Any]:
+    """Those of OpenAPI version 2, as protobuf."""
+    request = HttpRequest("GET", "/openapi/v2", (), {"accept": gnostic.ASKED[1]}, b"")
+    answer = await api.transport.call(request, timeout=30)
+    assert answer.headers["content-type"] == gnostic.MEDIA_TYPE
+    return bare(said(gnostic.message_class("Document").FromString(answer.body).definitions))  # type: ignore[no-any-return]
+
+
+async def test_openapi_as_protobuf_says_what_the_real_server_says_but_for_sentences(both: tuple[Api, Api]) -> None:
+    real, ours = [_alike(await definitions(api)) for api in both]
+    assert ours == {name: one for name, one in real.items() if name in ours}
+
+
+WORDS: dict[str, Any] = {
+    "text": {
+        "type": "string",
+        "nullable": True,
+        "default": "x",
+        "example": "x",
+        "maxLength": 3,
+        "enum": ["x"],
+        "title": "t",
+    },
+    "number": {"type": "number", "minimum": 1, "exclusiveMinimum": True, "multipleOf": 2},
+    "zero": {"type": "integer", "default": 0, "x-kubernetes-validations": [{"rule": "self < 5"}]},
+    "port": {"x-kubernetes-int-or-string": True, "default": 3},
+    "either": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+    "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    "embedded": {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "x-kubernetes-preserve-unknown-fields": True,
+    },
+    "map": {"type": "object", "additionalProperties": {"type": "integer", "nullable": True}},
+    "any": {"type": "object", "additionalProperties": True},
+    "list": {"type": "array", "nullable": True, "items": {"type": "string"}},
+    "object": {"type": "object", "nullable": True, "properties": {"z": {"type": "string"}}, "required": ["z"]},
+    "one": {"type": "object", "oneOf": [{"required": ["a"]}], "properties": {"a": {"type": "string"}}},
+    "not": {"type": "string", "not": {"pattern": "a"}, "allOf": [{"pattern": "x"}]},
+    "keyed": {
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["k"],
+        "items": {"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}}},
+    },
+}
+"""Of every word that a definition's schema may have."""
+
+
+async def test_a_definition_is_published_as_the_real_server_does_it(both: tuple[Api, Api]) -> None:
+    spec = {"type": "object", "properties": {"spec": {"type": "object", "properties": WORDS}}}
+    schemas: dict[str, dict[str, Any]] = {
+        "Book": spec,
+        "Free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    }
+    names = {f"com.example.published.v1.{kind}{suffix}" for kind in schemas for suffix in ("", "List")}
+    told = []
+    for api in both:
+        for kind, schema in schemas.items():
+            await api.made(f"/apis/{EXTENSIONS}/v1/customresourcedefinitions", published_definition(kind, schema))
+        old, new = dict[str, Any](), dict[str, Any]()
+        with anyio.fail_after(60):
+            while not (names <= old.keys() and names <= new.keys()):
+                await anyio.sleep(0.5)
+                page = await api.get("/openapi/v3/apis/published.example.com/v1")
+                new = page.body["components"]["schemas"] if page.code == 200 else {}
+                old = await definitions(api)
+        told.append([{name: bare(one[name]) for name in names} for one in (old, new)])
+    real, ours = told
+    assert ours == real
+
+
+EXTENSIONS = "apiextensions.k8s.io"
+
+
+def published_definition(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A CustomResourceDefinition of ``kind``."""
+    plural = f"{kind.lower()}s"
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": kind, "plural": plural}
+    spec = {"group": "published.example.com", "names": names, "scope": "Namespaced", "versions": [version]}
+    head = {"apiVersion": f"{EXTENSIONS}/v1", "kind": "CustomResourceDefinition"}
+    return {**head, "metadata": {"name": f"{plural}.published.example.com"}, "spec": spec}
+
+
 _OLD_PATH = re.compile(r"/watch/|/$|/(attach|exec|log|portforward|proxy)(/|$)")
-_ELSEWHERE = ("APIResource", "WatchEvent", "runtime.RawExtension", "autoscaling.v1.Scale")
+_ELSEWHERE = ("APIResource", "WatchEvent", "DeleteOptions", "runtime.RawExtension", "autoscaling.v1.Scale")
 
 
 def _alike(schemas: dict[str, Any]) -> dict[str, Any]:

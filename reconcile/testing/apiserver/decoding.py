@@ -185,14 +185,16 @@ def _inconvertible(schema: Schema, value: Any) -> str:
         return next(
             (why for one in value if schema.items is not None and (why := _inconvertible(schema.items, one))), ""
         )
-    wanted = _GO_TYPES.get(schema.type)
-    if wanted is None or (isinstance(value, wanted[1]) and isinstance(value, bool) is (wanted[1] is bool)):
+    if (wanted := _GO_TYPES.get(schema.type)) is None or type(value) is wanted[1]:
         return ""
-    if isinstance(value, dict | list):
-        return f"unrecognized type: {wanted[0]}"
-    return f"cannot convert {_GO_NAMES[type(value)]} to {wanted[0]}"
+    name = "int64" if schema.rules.get("format") == "int64" else wanted[0]
+    if (type(value), wanted[1]) not in _CONVERTIBLE:
+        return f"unrecognized type: {name}"
+    return f"cannot convert {_GO_NAMES[type(value)]} to {name}"
 
 
+_CONVERTIBLE = {(int, str), (float, int)}
+"""What Go could convert, but JSON does not mean."""
 _GO_NAMES = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}
 
 

@@ -4,6 +4,7 @@ Much of what the real server answers is such text. Pure. Source: Go's ``fmt`` an
 """
 
 import re
+from decimal import Decimal
 from typing import Any, Final
 
 
@@ -15,6 +16,9 @@ def go_plain(value: Any) -> str:
         return "map[" + " ".join(f"{name}:{go_plain(value[name])}" for name in sorted(value)) + "]"
     if isinstance(value, list):
         return "[" + " ".join(map(go_plain, value)) + "]"
+    if isinstance(value, float):
+        is_whole = value.is_integer() and abs(value) < 1e21  # Python turns to exponents from 1e16 on, Go from here
+        return f"{Decimal(repr(value)):f}".removesuffix(".0") if is_whole else repr(value)
     return "<nil>" if value is None else str(value)
 
 

@@ -32,8 +32,6 @@ _NO_RULES = frozenset(
         "items",
         "default",
         "nullable",
-        "title",
-        "example",
         "anyOf",
         "oneOf",
         "allOf",

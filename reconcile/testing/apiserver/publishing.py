@@ -191,18 +191,18 @@ def _custom_list(kind: Kind) -> Document:
 
 
 def described(schema: Schema) -> Document:
-    """A typed view as the document it was read from."""
+    """A typed view as the document it was read from, with what its extensions imply."""
     if schema in (UNTYPED, DEDUCED):
         return {}
     if schema is OBJECT_META:
         return _metadata("ObjectMeta")
-    found: Document = {name: rule for name, rule in schema.rules.items() if not name.startswith("x-kubernetes-valid")}
+    found: Document = dict(schema.rules)
     if schema.type:
         found["type"] = schema.type
     if schema.fields:
         found["properties"] = {name: described(child) for name, child in schema.fields.items()}
     if schema.lists_rest and schema.rest is not None:
-        found["additionalProperties"] = described(schema.rest)
+        found["additionalProperties"] = described(schema.rest) if schema.rest_is_typed else True
     if schema.items not in (None, UNTYPED):
         assert schema.items is not None
         found["items"] = described(schema.items)
@@ -215,6 +215,10 @@ def described(schema: Schema) -> Document:
     for name, several in (("anyOf", schema.any_of), ("oneOf", schema.one_of), ("allOf", schema.all_of)):
         if several:
             found[name] = [described(one) for one in several]
+    if schema.int_or_string:
+        found.setdefault("anyOf", [{"type": "integer"}, {"type": "string"}])
+    if schema.embedded:
+        found["required"] = list(dict.fromkeys((*found.get("required", ()), "kind", "apiVersion")))
     if schema.not_ is not None:
         found["not"] = described(schema.not_)
     return found

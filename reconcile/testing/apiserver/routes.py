@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from reconcile.kube.request import HttpRequest, RequestInfo, parse
-from reconcile.testing.apiserver import discovery, publishing, swagger
+from reconcile.testing.apiserver import discovery, gnostic, publishing, swagger
 from reconcile.testing.apiserver.failure import (
     Document,
     Failure,
@@ -233,12 +233,17 @@ def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
 def _openapi(request: HttpRequest, page: list[str], kinds: list[Kind]) -> OwnPage:
     """A page of OpenAPI, or its address if the one that was asked for is that of another state of it."""
     accepted = request.headers.get("accept") or "*/*"
-    if not any(media in accepted for media in ("application/json", "*/*", "application/*")):
+    content_type = "application/json"
+    if page == ["v2"] and any(media in accepted for media in gnostic.ASKED):
+        content_type = gnostic.MEDIA_TYPE
+    elif not any(media in accepted for media in ("application/json", "*/*", "application/*")):
         raise not_implemented(f"OpenAPI documents in {accepted}")
     if page == ["v3"]:
         return OwnPage(publishing.index(kinds), "text/plain; charset=utf-8")
     if page == ["v2"]:
         raw = swagger.document(tuple(kinds))
+        if content_type == gnostic.MEDIA_TYPE:
+            raw = gnostic.encoded(raw)
     else:
         found = publishing.group_versions(kinds).get("/".join(page[1:]))
         if page[0] != "v3" or found is None:
@@ -252,4 +257,4 @@ def _openapi(request: HttpRequest, page: list[str], kinds: list[Kind]) -> OwnPag
     headers["cache-control"] = "public, immutable" if asked else "no-cache, private"
     if request.headers.get("if-none-match", "").strip('"') == digest:
         return OwnPage("", headers=headers, status=304)
-    return OwnPage(raw, headers=headers)
+    return OwnPage(raw, content_type, headers)

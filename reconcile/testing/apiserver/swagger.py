@@ -8,14 +8,16 @@ from typing import Any, Final
 
 import orjson
 
-from reconcile.testing.apiserver import publishing
+from reconcile.testing.apiserver import published, publishing
 from reconcile.testing.apiserver.failure import Document
 from reconcile.testing.apiserver.strategy import Kind
 
 _OLD: Final = "#/definitions/"
 _NEW: Final = "#/components/schemas/"
-_UNKNOWN: Final = ("nullable", "anyOf", "oneOf", "not")
-"""Words that version 2 has not."""
+_UNKNOWN: Final = ("nullable", "default", "anyOf", "oneOf", "not")
+"""Words that version 2 has not, or that are not told in it."""
+_PARTS: Final = {"type", "properties", "items"}
+_OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
 
 @functools.lru_cache(maxsize=8)
@@ -26,7 +28,7 @@ def document(kinds: tuple[Kind, ...]) -> bytes:
     for found in publishing.group_versions(kinds).values():
         page = orjson.loads(publishing.page(tuple(found)))
         paths |= {path: _path(one) for path, one in page["paths"].items()}
-        definitions |= {name: schema(one) for name, one in page["components"]["schemas"].items()}
+        definitions |= {name: definition(name, one) for name, one in page["components"]["schemas"].items()}
     return orjson.dumps(
         {
             "swagger": "2.0",
@@ -39,31 +41,50 @@ def document(kinds: tuple[Kind, ...]) -> bytes:
     )
 
 
+def definition(name: str, value: Document) -> Document:
+    """A schema that others refer to."""
+    if name in published.definitions():
+        # what may be one of several is told as the text that each of them may be written as
+        return {**schema(value), "type": "string"} if "oneOf" in value else schema(value)
+    if value.get(_OPEN):
+        return {word: one for word, one in schema(value).items() if word not in (_OPEN, "properties")}
+    return schema(_lenient(value))  # type: ignore[no-any-return]
+
+
+def _lenient(value: Any) -> Any:
+    """A custom schema that says of what may be null, or anything, neither type nor parts: kubectl would refuse what the
+    server takes."""
+    if not isinstance(value, dict):
+        return value
+    is_free = value.get("nullable") or value.get(_OPEN)
+    hidden = {"required", *_PARTS} if value.get("x-kubernetes-embedded-resource") else _PARTS
+    found = {word: one for word, one in value.items() if not (is_free and word in hidden)}
+    for word in {"items", "additionalProperties"} & found.keys():
+        found[word] = _lenient(found[word])
+    if "properties" in found:
+        found["properties"] = {name: _lenient(one) for name, one in found["properties"].items()}
+    return found
+
+
 def schema(value: Any) -> Any:
-    """A schema in the older words: references lie elsewhere and stand alone, defaults are not told."""
+    """A schema in the older words: references lie elsewhere, with nothing but extensions beside them, and defaults are
+    not told."""
     if isinstance(value, list):
         return [schema(one) for one in value]
     if not isinstance(value, dict):
         return value
     parts = value.get("allOf", ())
-    if len(parts) == 1 and "$ref" in parts[0]:
-        return {"$ref": parts[0]["$ref"].replace(_NEW, _OLD)}
-    if isinstance(value.get("$ref"), str):
-        return {"$ref": value["$ref"].replace(_NEW, _OLD)}
+    reference = parts[0] if len(parts) == 1 and "$ref" in parts[0] else value
+    if isinstance(reference.get("$ref"), str):
+        extensions = {word: one for word, one in value.items() if word.startswith("x-")}
+        return {"$ref": reference["$ref"].replace(_NEW, _OLD), **extensions}
     found = {}
-    for name, one in value.items():
-        if name == "properties":
-            found[name] = {field: schema(child) for field, child in one.items()}
-        elif name == "default":
-            if not _is_zero(one):
-                found[name] = one
-        elif name not in _UNKNOWN and not (name == "allOf" and one):
-            found[name] = schema(one)
+    for word, one in value.items():
+        if word == "properties":
+            found[word] = {name: schema(child) for name, child in one.items()}
+        elif word not in _UNKNOWN and not (word == "allOf" and one):
+            found[word] = schema(one)
     return found
-
-
-def _is_zero(value: Any) -> bool:
-    return value in ("", 0, False, {}, [])
 
 
 def _path(path: Document) -> Document:

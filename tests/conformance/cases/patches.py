@@ -317,6 +317,21 @@ CASES += [
         ("volumes and their keys", {"spec": {"template": {"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}}}}),
     )
 ]
+CASES += [
+    case(
+        "patches",
+        f"strategic of a deployment: {type(value).__name__} {value} as {field}",
+        post(DEPLOYMENTS, _DEPLOYMENT, pick="kind"),
+        strategic(f"{DEPLOYMENTS}/a", {"spec": {field: value}}, pick="spec.replicas"),
+        strategic(f"{DEPLOYMENTS}/a", {"spec": {"template": {"spec": {of_pod: value}}}}, pick="spec.replicas"),
+    )
+    for field, of_pod, values in (
+        ("paused", "hostNetwork", ("x", 1, 1.5)),
+        ("replicas", "terminationGracePeriodSeconds", ("x", True, 2.5, 2.0)),
+        ("nothing", "nodeName", (1, 2.0, 1.5, False)),
+    )
+    for value in values
+]
 _PORT: Final = {"image": "i", "ports": [{"containerPort": 80}]}
 CASES += [
     case(
