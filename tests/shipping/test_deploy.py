@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from apinetlet import flags
-from apinetlet.api import GENERATIONS
+from apinetlet.api import GENERATIONS, IRONCORE
+from apinetlet.listening import manager_settings
 from apinetlet.settings import Settings
 from apinetlet.tools import rbac
 from reconcile import Client
 from reconcile.kube.kinds import CRD, NAMESPACE
+from reconcile.manager.certificate import SelfSigned
 from reconcile.testing.apiserver import ApiServer
 from tests.shipping.rendering import by_name, charted, definitions, helm, kustomized, monitored, noted, resource
 from tools.deploy import objects, values, write
@@ -189,6 +191,10 @@ class TestWithHelm:
                 "additional properties 'prot' not allowed",
             ),
             (("--set=apinet.namespace=apinet", "--set=tolerations={x}"), "want object"),
+            (
+                ("--set=apinet.namespace=apinet", "--set=monitoring.secure=true", "--set=generation=onmetal"),
+                "at '/generation': value must be 'ironcore'",
+            ),
             (("--set=apinet.namespace=apinet", "--set=monitoring.runbooks=https://docs"), "does not match pattern"),
             (("--set=apinet.namespace=apinet", "--set=source.rotate=true"), "/source/kubeconfigSecret': minLength"),
             (
@@ -244,6 +250,33 @@ class TestWithHelm:
         made = charted(*(f"--set={path}={str(value).lower()}" for path, value in ROTATING.items()))
         [deployment] = [one for one in made if one["kind"] == "Deployment"]
         assert_rotates(deployment, [one for one in made if one["kind"] == "Role"])
+
+    async def test_protected_metrics_are_read_by_tls_and_the_pod_may_ask_who_reads_them(self) -> None:
+        made = charted("--set=apinet.namespace=apinet", "--set=monitoring.secure=true", *MONITORED)
+        async with ApiServer() as server:
+            await accept(server.client(), made, definitions())
+        [deployment] = [one for one in made if one["kind"] == "Deployment"]
+        settings, _ = started(deployment)
+        listening = manager_settings(settings, IRONCORE)
+        assert (listening.metrics_guard, isinstance(listening.metrics_certificate, SelfSigned)) == ("source", True)
+        [monitor] = [one for one in made if one["kind"] == "ServiceMonitor"]
+        [endpoint] = monitor["spec"]["endpoints"]
+        assert endpoint["scheme"] == "https"
+        roles = {one["metadata"]["name"]: one["rules"] for one in made if one["kind"] == "ClusterRole"}
+        asked = {name for rule in roles["apinetlet-system-apinetlet-metrics"] for name in rule["resources"]}
+        assert asked == {"tokenreviews", "subjectaccessreviews"}
+        assert roles["apinetlet-system-apinetlet-metrics-reader"] == [
+            {"nonResourceURLs": ["/metrics"], "verbs": ["get"]}
+        ]
+        bound = {one["roleRef"]["name"] for one in made if one["kind"] == "ClusterRoleBinding"}
+        assert bound == roles.keys() - {"apinetlet-system-apinetlet-metrics-reader"}
+
+    def test_where_the_pod_is_elsewhere_somebody_else_is_told_to_ask_who_reads_metrics(self, tmp_path: Path) -> None:
+        words = ["--set=apinet.namespace=prod,monitoring.secure=true,source.kubeconfigSecret=source"]
+        assert not [one for one in charted(*words) if one["kind"] == "ClusterRole"]
+        [line, _] = [one for one in noted(*words, folder=tmp_path) if "apinetlet rbac" in one]
+        settings, _ = flags.parse(shlex.split(line)[2:], rbac.Flags)
+        assert manager_settings(settings, IRONCORE).metrics_guard == "source"
 
     def test_more_flags_reach_the_daemon(self) -> None:
         made = charted("--set=apinet.namespace=apinet", "--set=flags={--workers=8,--dangling-number=3}")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from apinetlet.api import GENERATIONS, Generation
+from apinetlet.api import GENERATIONS, IRONCORE, Generation
 from apinetlet.assembly import APINET, SOURCE
 from apinetlet.settings import Settings
 from apinetlet.tools.declared import declared as as_declared
@@ -27,6 +27,8 @@ LABELS: Final = {"app.kubernetes.io/name": "apinetlet", "app.kubernetes.io/insta
 HERE: Final = {"name": "${release.name}", "namespace": "${release.namespace}", "labels": LABELS}
 SIDES: Final = {SOURCE: "--", APINET: "--api-net-"}
 """How the flags of a side begin."""
+SECURE, OPEN = Condition("monitoring.secure"), Condition("monitoring.secure", inverse=True)
+"""Who reads metrics shows a token, or nobody asks."""
 TARGET_NAMESPACE, SOURCE_NAMESPACE = "apinet-namespace", "source-namespace"
 """Stand for what the values say, where the daemon is asked for its rules."""
 
@@ -97,7 +99,7 @@ def deployment() -> Mapping[str, Any]:
             when("source.namespace", "--namespace=${source.namespace}"),
             when("source.watchFilter", "--watch-filter=${source.watchFilter}"),
             f"--metrics-bind-address=:{METRICS}",
-            "--metrics-secure=false",
+            When((OPEN,), "--metrics-secure=false"),
             f"--health-probe-bind-address=:{PROBES}",
             "--zap-devel=false",
             "--zap-log-level=${logLevel}",
@@ -201,7 +203,13 @@ def network_policy() -> Mapping[str, Any]:
 
 
 def monitoring() -> list[Object]:
-    """What Prometheus and Grafana read."""
+    """What Prometheus and Grafana read. The pod signs its certificate itself, so Prometheus cannot check it."""
+    endpoint = {"port": "metrics", "interval": "30s"}
+    protected = {
+        "scheme": "https",
+        "bearerTokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "tlsConfig": {"insecureSkipVerify": True},
+    }
     monitor = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
@@ -209,7 +217,7 @@ def monitoring() -> list[Object]:
         "spec": {
             "jobLabel": "app.kubernetes.io/name",
             "selector": {"matchLabels": LABELS},
-            "endpoints": [{"port": "metrics", "interval": "30s"}],
+            "endpoints": [When((OPEN,), endpoint), When((SECURE,), {**endpoint, **protected})],
         },
     }
     rules = {
@@ -234,23 +242,27 @@ def monitoring() -> list[Object]:
 # -- rights ------------------------------------------------------------------------------------------------------------
 
 
-@cache
 def declared(generation: Generation, *, whole: bool) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
     """The roles of both sides as the daemon declares them; ``whole``: all source namespaces are mapped."""
+    return rbac.roles(_rules(generation, whole=whole), "${release.name}")
 
+
+@cache
+def _rules(generation: Generation, *, whole: bool, secure: bool = False) -> tuple[rbac.Rule, ...]:
+    """What it declares; ``secure``: it asks who reads its metrics."""
     settings = Settings(
         api_net_namespace=TARGET_NAMESPACE,
         namespace="" if whole else SOURCE_NAMESPACE,
         leader_elect=True,
         leader_election_namespace="${release.namespace}",
         metrics_bind_address=f":{METRICS}",
-        metrics_secure=False,
+        metrics_secure=secure,
     )
 
     async def ask() -> tuple[rbac.Rule, ...]:  # a manager is made on a loop
         return rights_for(as_declared(settings, generation), settings, generation, environment={})
 
-    return rbac.roles(asyncio.run(ask()), "${release.name}")
+    return asyncio.run(ask())
 
 
 def account() -> Mapping[str, Any]:
@@ -319,6 +331,21 @@ def stores_of_the_pod() -> list[Object]:
         for side in SIDES
         for document in _bound(_renewing(side)[POD][0], f"{side}-store", account())
     ]
+
+
+def reviews_of_the_pod() -> list[Object]:
+    """For the account of the pod where that is in the source cluster: to ask who it is that reads metrics. And a role
+    for whoever shall read them, which is bound to nobody."""
+    here = (Condition("rbac.create"), SECURE, Condition("source.kubeconfigSecret", inverse=True))
+    plain = _rules(IRONCORE, whole=True)
+    [asks] = rbac.roles([one for one in _rules(IRONCORE, whole=True, secure=True) if one not in plain], "")[SOURCE]
+    reader = {
+        "apiVersion": f"{rbac.RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "${release.namespace}-${release.name}-metrics-reader", "labels": LABELS},
+        "rules": [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}],
+    }
+    return [Object("rbac-metrics.yaml", one, here) for one in (*_bound(asks, "metrics", account()), reader)]
 
 
 def _place(namespace: str) -> str:

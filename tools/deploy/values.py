@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from apinetlet.api import GENERATIONS
+from apinetlet.api import GENERATIONS, IRONCORE
 from tools.deploy.template import dumped
 
 NAME: Final = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 63}
@@ -134,6 +134,12 @@ VALUES: Final = (
         PEERS,
         "who may read the metrics, as peers of a NetworkPolicy, of which there is one at least",
     ),
+    Value(
+        "monitoring.secure",
+        False,
+        FLAG,
+        "ironcore: metrics over TLS, for tokens of the source cluster that may get /metrics; false: for all who get in",
+    ),
     Value("monitoring.serviceMonitor", False, FLAG, "tell the Prometheus operator to read the metrics"),
     Value("monitoring.rules", False, FLAG, "tell the Prometheus operator the alerts"),
     Value("monitoring.dashboard", False, FLAG, "give Grafana's sidecar the dashboard"),
@@ -201,5 +207,8 @@ def schema() -> dict[str, Any]:
             "then": {"properties": {"kubeconfigSecret": {"minLength": 1}}},
             "else": {"properties": {"bootstrapSecret": {"maxLength": 0}}},
         }
+    # the former generation protects metrics by a certificate that somebody mounts, or not at all
+    whole["if"] = {"properties": {"monitoring": {"properties": {"secure": {"const": True}}}}}
+    whole["then"] = {"properties": {"generation": {"const": IRONCORE.name}}}
     whole["properties"]["global"] = {"type": "object"}  # Helm's own, for a chart within a chart
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole}

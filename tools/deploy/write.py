@@ -122,7 +122,8 @@ def chart() -> Mapping[str, str]:
         "values.schema.json": json.dumps(schema(), indent=2) + "\n",
         "templates/NOTES.txt": NOTES,
     }
-    parts = [*objects.running(), *objects.rights_of_the_pod(), *objects.stores_of_the_pod(), *objects.monitoring()]
+    parts = [*objects.running(), *objects.rights_of_the_pod(), *objects.stores_of_the_pod()]
+    parts += [*objects.reviews_of_the_pod(), *objects.monitoring()]
     for file, together in groupby(parts, key=lambda one: one.file):
         found[f"templates/{file}"] = MADE.format("kustomize") + "".join(_template(one, values) for one in together)
     return {f"helm/apinetlet/{path}": text for path, text in found.items()}
@@ -150,6 +151,7 @@ Its identity needs the rights that this prints{{ if not .rotate }}, with its nam
   {{- print " --api-net-namespace=" $.Values.apinet.namespace }}
   {{- if eq $side "source" }} --leader-elect --leader-election-namespace={{ $.Release.Namespace }}{{ end }}
   {{- with $.Values.source.namespace }} --namespace={{ . }}{{ end }}
+  {{- if and $.Values.monitoring.secure (eq $side "source") }} --metrics-bind-address=:8080{{ end }}
   {{- if .rotate }} --{{ $prefix }}kubeconfig-secret-name={{ .kubeconfigSecret }} --{{ $prefix }}rotate-certificates
   {{- else }} --{{ $prefix }}subject=User:NAME{{ end }}
 {{- end }}
