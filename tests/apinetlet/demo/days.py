@@ -71,7 +71,7 @@ class Life:
         await self._tidy()
         evening = now()
         while not all_agree(self.clusters):
-            assert now() < evening + PATIENCE, f"no agreement on day {morning / DAY:.0f}"
+            assert now() < evening + PATIENCE, f"no agreement on day {morning / DAY:.0f}: {self._dying()}"
             await anyio.sleep(LOOK)
         await self._silence()
 
@@ -79,7 +79,7 @@ class Life:
         """Everything goes."""
         deadline = now() + PATIENCE
         while not nothing_left(self.clusters):
-            assert now() < deadline, "something is left"
+            assert now() < deadline, f"something is left: {self._dying()}"
             await delete_all(self.clusters)
             await anyio.sleep(LOOK)
         await self._silence()
@@ -178,7 +178,7 @@ class Life:
                 await self.clusters.declare("virtualips", missing, {"type": "Public", "ipFamily": "IPv4"})
         deadline = now() + PATIENCE
         while going := {name for name, one in self.clusters.declared("networks").items() if one.metadata.is_deleting}:
-            assert now() < deadline, f"networks do not go: {going}"
+            assert now() < deadline, f"networks do not go: {self._dying()}"
             for plural in ("networkinterfaces", "loadbalancers", "natgateways"):
                 for name, one in self.clusters.declared(plural).items():
                     if one["spec"]["networkRef"]["name"] in going:
@@ -188,6 +188,18 @@ class Life:
         for number in range(POPULATION):
             with suppress(AlreadyExists):
                 await self.clusters.declare("networks", f"net-{number}", {})
+
+    def _dying(self) -> str:
+        """What has to go and is still there, and for whom."""
+        clusters = self.clusters
+        sides = ((clusters.source, clusters.at_source), (clusters.apinet, clusters.at_apinet))
+        return "; ".join(
+            f"{plural} {one.metadata.name} {one.metadata.uid} of {one.get('spec')} held by {one.metadata.finalizers}"
+            for server, kinds in sides
+            for plural, kind in kinds.items()
+            for one in server.objects(kind)
+            if one.metadata.is_deleting
+        )
 
 
 _PREFIXES = {
