@@ -278,6 +278,7 @@ class Follower(Generic[T]):
             effect = self.reflector.event(own.resource_version, now=self._clock.now())
             if effect is Effect.COMMIT:
                 self.store.confirm(own)
+            if effect is not Effect.STAGE:
                 return effect
         try:
             entry = self.reader.read(raw)

@@ -527,6 +527,26 @@ async def test_a_write_whose_answer_the_watch_has_overtaken_stands_until_a_list_
         assert cluster.store(Thing).get(A) is None
 
 
+@pytest.mark.pain(7)
+@pytest.mark.parametrize("watch_list", [True, False])
+async def test_a_watch_that_tells_an_own_write_anew_is_left_for_a_list(watch_list: bool) -> None:
+    """As a server does that begins again from an older version than it was asked for."""
+    server = FakeServer(watch_list=watch_list)
+    server.put("a")
+    async with a_cluster(server) as cluster:
+        watch = server.streams[-1]
+        watch.is_dead = True
+        await cluster.patch(the(cluster), MergePatch({"spec": {"color": "own"}}))
+        own = dict(server.objects["default", "a"])
+        watch.is_dead = False
+        server.put("b")
+        watch.send("MODIFIED", own)
+        await anyio.sleep(10)
+        assert cluster.informer(Thing).relists == {"start": 1, "version went back": 1}
+        assert the(cluster).spec.color == "own"
+        assert not cluster.store(Thing).unconfirmed
+
+
 async def test_a_live_read_of_what_is_not_selected_or_older_changes_nothing() -> None:
     server = FakeServer()
     server.put("a", labels={"color": "red"})

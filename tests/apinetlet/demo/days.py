@@ -71,6 +71,7 @@ class Life:
         await self._tidy()
         evening = now()
         while not all_agree(self.clusters):
+            await self.world.settle()  # a daemon that has ended by itself says why
             assert now() < evening + PATIENCE, f"no agreement on day {morning / DAY:.0f}: {self._dying()}"
             await anyio.sleep(LOOK)
         await self._silence()
@@ -179,6 +180,7 @@ class Life:
         deadline = now() + PATIENCE
         while going := {name for name, one in self.clusters.declared("networks").items() if one.metadata.is_deleting}:
             assert now() < deadline, f"networks do not go: {self._dying()}"
+            await self.world.settle()
             for plural in ("networkinterfaces", "loadbalancers", "natgateways"):
                 for name, one in self.clusters.declared(plural).items():
                     if one["spec"]["networkRef"]["name"] in going:
