@@ -492,7 +492,7 @@ CHANGES: Final[list[tuple[str, str, str, Json]]] = [
     ("services", "sample", MERGE, {"spec": {"type": "LoadBalancer"}}),
     ("services", "sample", MERGE, {"spec": {"type": "ExternalName", "externalName": "a.b"}}),
     ("services", "sample", MERGE, {"spec": {"type": "ClusterIP", "externalName": None}}),
-    ("services", "sample", MERGE, {"spec": {"clusterIP": "10.0.0.99"}}),
+    ("services", "sample", MERGE, {"spec": {"clusterIP": "10.0.0.15"}}),
     ("services", "sample", MERGE, {"spec": {"sessionAffinity": "ClientIP"}}),
     ("services", "sample", STRATEGIC, {"spec": {"ports": [{"port": 443, "name": "b"}]}}),
     ("services", "headless", MERGE, {"spec": {"clusterIP": None}}),

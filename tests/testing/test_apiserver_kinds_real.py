@@ -224,15 +224,20 @@ async def test_a_definition_is_published_as_the_real_server_does_it(both: tuple[
         with anyio.fail_after(60):
             while not (names <= old.keys() and names <= new.keys()):
                 await anyio.sleep(0.5)
-                page = await api.get("/openapi/v3/apis/published.example.com/v1")
+                page = await api.get(f"/openapi/v3/apis/{GROUP}/v1")
                 new = page.body["components"]["schemas"] if page.code == 200 else {}
                 old = await definitions(api)
         told.append([{name: bare(one[name]) for name in names} for one in (old, new)])
+        for kind in schemas:
+            await api.delete(f"/apis/{EXTENSIONS}/v1/customresourcedefinitions/{kind.lower()}s.{GROUP}")
+        with anyio.fail_after(60):  # the real server serves other tests, too, which look at all it has
+            while any(one["name"] == GROUP for one in (await api.get("/apis")).body["groups"]):
+                await anyio.sleep(0.5)
     real, ours = told
     assert ours == real
 
 
-EXTENSIONS = "apiextensions.k8s.io"
+EXTENSIONS, GROUP = "apiextensions.k8s.io", "published.example.com"
 
 
 def published_definition(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -240,9 +245,9 @@ def published_definition(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
     plural = f"{kind.lower()}s"
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     names = {"kind": kind, "plural": plural}
-    spec = {"group": "published.example.com", "names": names, "scope": "Namespaced", "versions": [version]}
+    spec = {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [version]}
     head = {"apiVersion": f"{EXTENSIONS}/v1", "kind": "CustomResourceDefinition"}
-    return {**head, "metadata": {"name": f"{plural}.published.example.com"}, "spec": spec}
+    return {**head, "metadata": {"name": f"{plural}.{GROUP}"}, "spec": spec}
 
 
 _OLD_PATH = re.compile(r"/watch/|/$|/(attach|exec|log|portforward|proxy)(/|$)")
