@@ -188,6 +188,7 @@ WORDS: dict[str, Any] = {
     "port": {"x-kubernetes-int-or-string": True, "default": 3},
     "either": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
     "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    "shown": {"type": "object", "properties": {"a": {"type": "string"}}, "example": {"default": 1, "nullable": True}},
     "embedded": {
         "type": "object",
         "x-kubernetes-embedded-resource": True,

@@ -233,17 +233,14 @@ def _own_page(request: HttpRequest, registry: Registry) -> OwnPage:
 def _openapi(request: HttpRequest, page: list[str], kinds: list[Kind]) -> OwnPage:
     """A page of OpenAPI, or its address if the one that was asked for is that of another state of it."""
     accepted = request.headers.get("accept") or "*/*"
-    content_type = "application/json"
-    if page == ["v2"] and any(media in accepted for media in gnostic.ASKED):
-        content_type = gnostic.MEDIA_TYPE
-    elif not any(media in accepted for media in ("application/json", "*/*", "application/*")):
+    is_packed = page == ["v2"] and any(media in accepted for media in gnostic.ASKED)
+    if not is_packed and not any(media in accepted for media in ("application/json", "*/*", "application/*")):
         raise not_implemented(f"OpenAPI documents in {accepted}")
     if page == ["v3"]:
         return OwnPage(publishing.index(kinds), "text/plain; charset=utf-8")
     if page == ["v2"]:
-        raw = swagger.document(tuple(kinds))
-        if content_type == gnostic.MEDIA_TYPE:
-            raw = gnostic.encoded(raw)
+        plain = swagger.document(tuple(kinds))
+        raw = gnostic.encoded(plain) if is_packed else plain
     else:
         found = publishing.group_versions(kinds).get("/".join(page[1:]))
         if page[0] != "v3" or found is None:
@@ -257,4 +254,4 @@ def _openapi(request: HttpRequest, page: list[str], kinds: list[Kind]) -> OwnPag
     headers["cache-control"] = "public, immutable" if asked else "no-cache, private"
     if request.headers.get("if-none-match", "").strip('"') == digest:
         return OwnPage("", headers=headers, status=304)
-    return OwnPage(raw, content_type, headers)
+    return OwnPage(raw, gnostic.MEDIA_TYPE if is_packed else "application/json", headers)

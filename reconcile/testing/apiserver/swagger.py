@@ -4,7 +4,8 @@ Pure. Source of the differences: kube-openapi, ``builder`` beside ``builder3``.
 """
 
 import functools
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import orjson
 
@@ -14,9 +15,9 @@ from reconcile.testing.apiserver.strategy import Kind
 
 _OLD: Final = "#/definitions/"
 _NEW: Final = "#/components/schemas/"
-_UNKNOWN: Final = ("nullable", "default", "anyOf", "oneOf", "not")
+_UNKNOWN: Final = ("nullable", "default", "allOf", "anyOf", "oneOf", "not")
 """Words that version 2 has not, or that are not told in it."""
-_PARTS: Final = {"type", "properties", "items"}
+_HIDDEN: Final = {"type", "properties", "items"}
 _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
 
@@ -48,42 +49,36 @@ def definition(name: str, value: Document) -> Document:
         return {**schema(value), "type": "string"} if "oneOf" in value else schema(value)
     if value.get(_OPEN):
         return {word: one for word, one in schema(value).items() if word not in (_OPEN, "properties")}
-    return schema(_lenient(value))  # type: ignore[no-any-return]
+    return schema(_lenient(value))
 
 
-def _lenient(value: Any) -> Any:
+def _lenient(value: Document) -> Document:
     """A custom schema that says of what may be null, or anything, neither type nor parts: kubectl would refuse what the
     server takes."""
-    if not isinstance(value, dict):
-        return value
     is_free = value.get("nullable") or value.get(_OPEN)
-    hidden = {"required", *_PARTS} if value.get("x-kubernetes-embedded-resource") else _PARTS
-    found = {word: one for word, one in value.items() if not (is_free and word in hidden)}
-    for word in {"items", "additionalProperties"} & found.keys():
-        found[word] = _lenient(found[word])
-    if "properties" in found:
-        found["properties"] = {name: _lenient(one) for name, one in found["properties"].items()}
-    return found
+    hidden = {"required", *_HIDDEN} if value.get("x-kubernetes-embedded-resource") else _HIDDEN
+    return _below({word: one for word, one in value.items() if not (is_free and word in hidden)}, _lenient)
 
 
-def schema(value: Any) -> Any:
+def schema(value: Document) -> Document:
     """A schema in the older words: references lie elsewhere, with nothing but extensions beside them, and defaults are
     not told."""
-    if isinstance(value, list):
-        return [schema(one) for one in value]
-    if not isinstance(value, dict):
-        return value
     parts = value.get("allOf", ())
     reference = parts[0] if len(parts) == 1 and "$ref" in parts[0] else value
-    if isinstance(reference.get("$ref"), str):
+    if "$ref" in reference:
         extensions = {word: one for word, one in value.items() if word.startswith("x-")}
         return {"$ref": reference["$ref"].replace(_NEW, _OLD), **extensions}
-    found = {}
-    for word, one in value.items():
-        if word == "properties":
-            found[word] = {name: schema(child) for name, child in one.items()}
-        elif word not in _UNKNOWN and not (word == "allOf" and one):
-            found[word] = schema(one)
+    return _below({word: one for word, one in value.items() if word not in _UNKNOWN}, schema)
+
+
+def _below(value: Document, change: Callable[[Document], Document]) -> Document:
+    """A schema whose parts are changed."""
+    found = dict(value)
+    for word in ("items", "additionalProperties"):
+        if isinstance(one := found.get(word), dict):
+            found[word] = change(one)
+    if "properties" in found:
+        found["properties"] = {name: change(one) for name, one in found["properties"].items()}
     return found
 
 
