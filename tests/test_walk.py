@@ -3,12 +3,14 @@ takes the steps."""
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
+
+import pytest
 
 from apinetlet.api import IRONCORE, ONMETAL
 from apinetlet.api.networking import NetworkState
@@ -95,13 +97,6 @@ async def walked() -> list[Call]:
         return calls
 
 
-async def test_a_network_takes_the_steps_of_the_page_in_their_order() -> None:
-    expected = steps()
-    assert len(expected) > 30
-    missed = first_missed(expected, [call.step for call in await walked()])
-    assert missed is None, f"docs/walk.md: step {expected.index(missed) + 1} or its place is not true: {missed}"
-
-
 async def used_and_deleted() -> list[Call]:
     """What is called when a user declares a VirtualIP, lets an interface have it, and deletes it later."""
     async with lab(ONMETAL) as world, world.daemon():
@@ -118,13 +113,6 @@ async def used_and_deleted() -> list[Call]:
             await world.rest(2)
         assert (both.vips, both.taken) == ([], [])
         return calls
-
-
-async def test_a_virtual_ip_takes_the_steps_of_its_page_in_their_order() -> None:
-    expected = steps("VirtualIP")
-    assert len(expected) > 30
-    missed = first_missed(expected, [call.step for call in await used_and_deleted()])
-    assert missed is None, f"docs/walk.md: step {expected.index(missed) + 1} or its place is not true: {missed}"
 
 
 async def regulated_and_deleted() -> list[Call]:
@@ -165,10 +153,17 @@ async def regulated_and_deleted() -> list[Call]:
         return calls
 
 
-async def test_a_network_policy_takes_the_steps_of_its_page_in_their_order() -> None:
-    expected = steps("NetworkPolicy")
+@pytest.mark.parametrize(
+    ("about", "story"),
+    [("Network", walked), ("VirtualIP", used_and_deleted), ("NetworkPolicy", regulated_and_deleted)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_an_object_takes_the_steps_of_its_page_in_their_order(
+    about: str, story: Callable[[], Awaitable[list[Call]]]
+) -> None:
+    expected = steps(about)
     assert len(expected) > 30
-    missed = first_missed(expected, [call.step for call in await regulated_and_deleted()])
+    missed = first_missed(expected, [call.step for call in await story()])
     assert missed is None, f"docs/walk.md: step {expected.index(missed) + 1} or its place is not true: {missed}"
 
 
